@@ -1,0 +1,106 @@
+//! Every limit of the service, in one place. `docs/LIMITS.md` lists the same
+//! values for readers, and `tests/limits.rs` tests each at the limit and one past it.
+
+/// Longest id of a city, region, skill or market, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest display name, employer or title, in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 200;
+/// Labels on one record.
+pub const LABELS_MAX: usize = 8;
+/// Longest label key, in bytes.
+pub const LABEL_KEY_BYTES_MAX: usize = 32;
+/// Longest label value, in bytes.
+pub const LABEL_VALUE_BYTES_MAX: usize = 64;
+/// Skills of one worker.
+pub const WORKER_SKILLS_MAX: usize = 64;
+/// Requirements of one vacancy.
+pub const REQUIREMENTS_MAX: usize = 16;
+/// Highest skill level.
+pub const SKILL_LEVEL_MAX: u8 = 100;
+/// Highest weight of a requirement.
+pub const WEIGHT_MAX: u16 = 1_000;
+/// Ids in one explicit ranking.
+pub const RANKING_MAX: usize = 10_000;
+/// Cities listed in one mobility set.
+pub const MOBILITY_CITIES_MAX: usize = 1_024;
+/// Cities of a market. Distances between all pairs are stored, half a matrix of
+/// two bytes each: 10,000 cities take 100 MB, 65,000 would take 4.2 GB.
+pub const CITIES_MAX: usize = 10_000;
+/// Regions of a market.
+pub const REGIONS_MAX: usize = 10_000;
+/// Distinct skills of a market.
+pub const SKILLS_MAX: usize = 65_000;
+/// Move-cost overrides of a market.
+pub const MOVE_COSTS_MAX: usize = 4_000_000;
+/// Workers of a market, whatever their status.
+pub const WORKERS_MAX: usize = 50_000_000;
+/// Vacancies of a market, whatever their status.
+pub const VACANCIES_MAX: usize = 20_000_000;
+/// Markets of a server.
+pub const MARKETS_MAX: usize = 1_000;
+/// Openings (and target) of a vacancy.
+pub const OPENINGS_MAX: u32 = 1_000_000;
+/// Highest yearly salary, one-off cost, subsidy or `fit_value`, in whole units of the currency.
+pub const MONEY_MAX: i64 = 1_000_000_000_000;
+/// Highest cost of moving one kilometre.
+pub const PER_KM_MAX: i64 = 1_000_000_000;
+/// Highest cost of living (1000 = the market's reference level).
+pub const COST_OF_LIVING_MAX: i64 = 1_000_000;
+/// Highest multiplier on a worker's cost of moving, in per cent.
+pub const COST_PERCENT_MAX: u16 = 10_000;
+/// Longest horizon over which a one-off cost is spread, in years.
+pub const HORIZON_YEARS_MAX: u8 = 50;
+/// Highest basis-point setting (shortfall weight, largest shortfall, local bonus).
+pub const BASIS_POINTS_MAX: u32 = 100_000;
+/// Highest fit, and so highest minimum fit, in basis points.
+pub const FIT_MAX: u32 = 10_000;
+/// Highest intake cap of a city or region.
+pub const INTAKE_CAP_MAX: u64 = 1_000_000_000;
+/// Highest population of a city.
+pub const POPULATION_MAX: i64 = 10_000_000_000;
+/// Shortest and longest interval between clearings, in seconds.
+pub const INTERVAL_SECONDS_MIN: u32 = 1;
+/// See [`INTERVAL_SECONDS_MIN`].
+pub const INTERVAL_SECONDS_MAX: u32 = 31_536_000;
+/// Items in one upsert, withdrawal, confirmation or decline.
+pub const BATCH_MAX: usize = 10_000;
+/// Largest message in and out, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Largest chunk of events in one message of a stream, in bytes.
+pub const EVENT_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Values in each list of a `Watch` filter.
+pub const FILTER_VALUES_MAX: usize = 1_000;
+/// Rows of a page when the caller does not say.
+pub const PAGE_SIZE_DEFAULT: usize = 1_000;
+/// Rows of a page at most; a larger request is coerced.
+pub const PAGE_SIZE_MAX: usize = 10_000;
+/// Snapshots kept for page tokens, per market.
+pub const PINNED_SNAPSHOTS_MAX: usize = 8;
+/// Remembered outcomes of `request_id`s, per market.
+pub const OUTCOMES_MAX: usize = 100_000;
+/// Bytes of remembered outcomes, per market (ids and item errors of large batches).
+pub const OUTCOMES_BYTES_MAX: usize = 64 << 20;
+/// Rounds kept in a market's history.
+pub const ROUNDS_MAX: usize = 1_000;
+/// Subscribers of one market.
+pub const SUBSCRIBERS_PER_MARKET_MAX: usize = 1_000;
+/// Subscribers of one server.
+pub const SUBSCRIBERS_PER_SERVER_MAX: usize = 10_000;
+/// A subscriber whose connection accepts nothing for this long is cut.
+pub const SUBSCRIBER_STALL_SECONDS_MAX: u64 = 30;
+/// Bytes of retained history, per market.
+pub const HISTORY_BYTES_MAX: usize = 256 << 20;
+/// Age of retained history, in seconds.
+pub const HISTORY_SECONDS_MAX: u64 = 24 * 3_600;
+/// Commands waiting for one market's owner.
+pub const QUEUE_COMMANDS_MAX: usize = 1_024;
+/// Bytes of commands waiting for one market's owner.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Streams on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
+/// Connections of one server.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Deadline of a unary call whose caller sets none, in seconds.
+pub const UNARY_SECONDS_DEFAULT: u64 = 30;
+/// Time from SIGTERM to exit, in seconds.
+pub const STOP_SECONDS_MAX: u64 = 10;

@@ -1,0 +1,132 @@
+//! A market's settings: the weights of the preference model, who proposes, when it clears.
+
+use super::error::{Reason, Violation, in_range, text};
+use super::limits::{
+    BASIS_POINTS_MAX, FIT_MAX, HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX, INTERVAL_SECONDS_MIN,
+    MONEY_MAX, PER_KM_MAX,
+};
+
+/// The side that proposes, and whose optimum a clearing finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// Workers propose: the worker-optimal stable matching.
+    #[default]
+    Worker,
+    /// Vacancies propose: the worker-pessimal stable matching.
+    Vacancy,
+}
+
+/// Whose offers a full city or region keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapOrder {
+    /// The best keys, compared across vacancies.
+    #[default]
+    Score,
+    /// First each vacancy's places up to its target, then the rest in turn
+    /// (the flexible deferred acceptance of Kamada and Kojima, 2015).
+    Targets,
+}
+
+/// When a market is cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clearing {
+    /// On request alone.
+    #[default]
+    Manual,
+    /// Also when this many seconds have passed since the last round started and
+    /// something has changed since.
+    Interval(u32),
+}
+
+/// Whose confirmation places a match.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirmations {
+    /// The worker's and the employer's.
+    #[default]
+    Both,
+    /// Either one's.
+    Either,
+}
+
+/// The settings of a market; all money is per year in whole units of `currency`
+/// unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What one unit of money is, such as `USD`; Gale never converts.
+    pub currency: Box<str>,
+    /// Who proposes.
+    pub proposing_side: Side,
+    /// When the market is cleared.
+    pub clearing: Clearing,
+    /// Whose offers a full city or region keeps.
+    pub cap_order: CapOrder,
+    /// Whose confirmation places a match.
+    pub confirmations: Confirmations,
+    /// One-off cost of any move, before subsidies.
+    pub fixed_move_cost: i64,
+    /// One-off cost of a move per kilometre.
+    pub move_cost_per_km: i64,
+    /// Years over which a one-off cost of moving is spread.
+    pub horizon_years: u8,
+    /// What a perfect fit is worth to a worker, a year.
+    pub fit_value: i64,
+    /// How much of a salary shortfall is taken off a worker's score, in basis points.
+    pub shortfall_weight_bp: u32,
+    /// Largest salary shortfall that a vacancy accepts, in basis points.
+    pub max_shortfall_bp: u32,
+    /// Least fit that a vacancy accepts when it sets none, in basis points.
+    pub min_fit_bp: u32,
+    /// Added to the score of a worker whose home is the vacancy's city, in basis points.
+    pub local_bonus_bp: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            currency: "".into(),
+            proposing_side: Side::default(),
+            clearing: Clearing::default(),
+            cap_order: CapOrder::default(),
+            confirmations: Confirmations::default(),
+            fixed_move_cost: 0,
+            move_cost_per_km: 0,
+            horizon_years: 3,
+            fit_value: 0,
+            shortfall_weight_bp: 5_000,
+            max_shortfall_bp: 2_000,
+            min_fit_bp: 0,
+            local_bonus_bp: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses values out of range and combinations without a proven mechanism.
+    pub fn check(&self) -> Result<(), Violation> {
+        text("currency", &self.currency, 16)?;
+        if let Clearing::Interval(seconds) = self.clearing {
+            in_range(
+                "clearing.interval_seconds",
+                seconds,
+                INTERVAL_SECONDS_MIN,
+                INTERVAL_SECONDS_MAX,
+            )?;
+        }
+        in_range("fixed_move_cost", self.fixed_move_cost, 0, MONEY_MAX)?;
+        in_range("move_cost_per_km", self.move_cost_per_km, 0, PER_KM_MAX)?;
+        in_range("horizon_years", self.horizon_years, 1, HORIZON_YEARS_MAX)?;
+        in_range("fit_value", self.fit_value, 0, MONEY_MAX)?;
+        in_range("shortfall_weight_bp", self.shortfall_weight_bp, 0, BASIS_POINTS_MAX)?;
+        in_range("max_shortfall_bp", self.max_shortfall_bp, 0, BASIS_POINTS_MAX)?;
+        in_range("min_fit_bp", self.min_fit_bp, 0, FIT_MAX)?;
+        in_range("local_bonus_bp", self.local_bonus_bp, 0, BASIS_POINTS_MAX)?;
+        if self.proposing_side == Side::Vacancy && self.cap_order == CapOrder::Targets {
+            return Err(Violation::new(
+                Reason::UnsupportedMechanism,
+                "proposing_side",
+                "vacancies cannot propose under the TARGETS cap order: no stable outcome is proved",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! Gale: a stable-matching server for labour markets that span cities.
+pub mod domain;
+pub mod matching;
+pub mod preferences;
