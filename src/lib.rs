@@ -2,3 +2,4 @@
 pub mod domain;
 pub mod matching;
 pub mod preferences;
+pub mod proto;
