@@ -1,5 +1,7 @@
 //! Gale: a stable-matching server for labour markets that span cities.
 pub mod domain;
+pub mod events;
+pub mod journal;
 pub mod matching;
 pub mod preferences;
 pub mod proto;
