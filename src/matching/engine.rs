@@ -98,6 +98,14 @@ impl<'p> Engine<'p> {
         Self { index, seats, scratch, recruiting, counters: Counters::default() }
     }
 
+    /// Lets a worker propose, then whoever she displaces, until nobody is displaced.
+    pub fn propose(&mut self, worker: u32) {
+        let mut proposer = Some(worker);
+        while let Some(w) = proposer {
+            proposer = self.demand(w).and_then(|offer| self.accept(w, offer));
+        }
+    }
+
     /// Lets a worker who holds nothing take an offer. Returns the worker displaced.
     pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
         self.counters.proposals += 1;

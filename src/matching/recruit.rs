@@ -12,7 +12,7 @@ use super::key::{Bid, Key, Worth};
 use super::postings::Postings;
 use super::seats::Seats;
 use crate::domain::limits::FIT_MAX;
-use crate::domain::{CityIx, SkillIx, Vacancy, Worker};
+use crate::domain::{CityIx, Vacancy, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -125,7 +125,6 @@ impl Engine<'_> {
         let exhausted = scan.best.len() < room;
         let ready: Vec<Candidate> =
             scan.best.into_sorted_vec().into_iter().rev().map(|Reverse(found)| found).collect();
-        let ready: Vec<Candidate> = ready;
         let shortlist = &mut self.recruiting.shortlists[place as usize];
         shortlist.seen = ready.first().map(|(key, _)| *key).or(seen);
         shortlist.ready = ready;
@@ -269,12 +268,6 @@ impl<'e, 'p> Scan<'e, 'p> {
         let fit = fit.unwrap_or_else(|| self.index.fitting.fit(self.list, worker));
         Some(self.real - annual + self.terms.fit_worth(fit))
     }
-}
-
-/// The skills of a vacancy's mandatory minima, for readers of the index.
-#[allow(dead_code)]
-fn gates(index: &Index, list: &AskList) -> Vec<SkillIx> {
-    index.fitting.gates(list).map(|gate| gate.skill).collect()
 }
 
 /// The bid of a recruit at a place.

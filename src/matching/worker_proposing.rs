@@ -20,19 +20,11 @@ pub(super) fn run(engine: &mut Engine, control: &Control) -> Result<(), Cancelle
     control.begin(Phase::Proposing, order.len())?;
     for workers in order.chunks(STRIDE) {
         for worker in workers {
-            propose(engine, *worker);
+            engine.propose(*worker);
         }
         control.advance(workers.len() as u64)?;
     }
     Ok(())
-}
-
-/// Lets a worker propose, then whoever she displaces, until nobody is displaced.
-pub(super) fn propose(engine: &mut Engine, worker: u32) {
-    let mut proposer = Some(worker);
-    while let Some(w) = proposer {
-        proposer = engine.demand(w).and_then(|offer| engine.accept(w, offer));
-    }
 }
 
 /// All workers, the strong first.
