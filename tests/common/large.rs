@@ -132,7 +132,7 @@ fn large_vacancy(
                 skill: SkillIx(skill),
                 weight: 6 - i as u16,
                 desired_level: desired,
-                minimum_level: (i < 2).then_some(desired * 6 / 10),
+                minimum_level: (i < 2).then_some((u16::from(desired) * 6 / 10) as u8),
             }
         })
         .collect();
