@@ -17,7 +17,7 @@ use super::fitting::{Consing, Fitting};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
 use super::Problem;
-use crate::domain::{CityIx, Mobility, SkillIx};
+use crate::domain::{CityIx, SkillIx};
 use crate::preferences::Terms;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -318,9 +318,4 @@ fn sort(rows: &mut [Row]) {
         let bucket = (top_of(&bucket_top, row.profile, row.city), row.profile);
         (row.ranked, row.family, cell, bucket, Reverse(row.real), row.rank)
     });
-}
-
-/// Whether the worker looks at other cities than home's alone.
-pub(super) fn may_leave(mobility: &Mobility) -> bool {
-    !matches!(mobility, Mobility::HomeOnly)
 }
