@@ -1,4 +1,5 @@
 //! Gale: a stable-matching server for labour markets that span cities.
 pub mod domain;
+pub mod generate;
 pub mod matching;
 pub mod preferences;
