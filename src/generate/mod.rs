@@ -54,6 +54,15 @@ pub struct Frame {
     pub move_costs: Vec<MoveCostSpec>,
 }
 
+/// The people and vacancies of one metro.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// By occupation.
+    pub workers: Vec<WorkerSpec>,
+    /// By occupation.
+    pub vacancies: Vec<VacancySpec>,
+}
+
 /// A whole market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
@@ -145,6 +154,15 @@ impl Generator {
     /// If the market has no such metro.
     pub fn vacancies(&self, at: usize) -> impl Iterator<Item = VacancySpec> + '_ {
         vacancies::of_metro(self, at, self.openings[at])
+    }
+
+    /// The workers and vacancies of metro number `at`, all at once. At scale 1 the
+    /// largest metro has 463,000 workers: rather iterate there.
+    ///
+    /// # Panics
+    /// If the market has no such metro.
+    pub fn metro(&self, at: usize) -> Pool {
+        Pool { workers: self.workers(at).collect(), vacancies: self.vacancies(at).collect() }
     }
 
     /// The market around its people and vacancies.
