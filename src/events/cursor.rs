@@ -97,10 +97,12 @@ impl Cursor {
     fn chunk_of(&mut self, batch: Arc<Batch>, limit: usize) -> Option<Chunk> {
         let from = self.position.index;
         let passing = (from..).zip(&batch.events[from as usize..]);
-        let mut passing = passing.filter(|(_, event)| self.filter.passes(event)).map(|(index, _)| index);
+        let mut passing =
+            passing.filter(|(_, event)| self.filter.passes(event)).map(|(index, _)| index);
         let indices: Vec<u32> = passing.by_ref().take(limit).collect();
         let after = Position::start_of(batch.revision.next());
-        let next = passing.next().map_or(after, |index| Position { revision: batch.revision, index });
+        let next =
+            passing.next().map_or(after, |index| Position { revision: batch.revision, index });
         drop(passing);
         self.position = next;
         if indices.is_empty() {

@@ -88,7 +88,9 @@ impl Event {
     fn cities(&self) -> [Option<CityIx>; 2] {
         match self {
             Self::CityChanged(ix, _) => [Some(*ix), None],
-            Self::MoveCostChanged { origin, destination, .. } => [Some(*origin), Some(*destination)],
+            Self::MoveCostChanged { origin, destination, .. } => {
+                [Some(*origin), Some(*destination)]
+            }
             Self::WorkerChanged { home, .. } => [Some(*home), None],
             Self::VacancyChanged { city, .. } => [Some(*city), None],
             Self::Match(_, p) | Self::Migration(_, p, _) => [Some(p.origin), Some(p.destination)],
@@ -140,8 +142,11 @@ impl Filter {
     /// Whether the subscriber wants the event.
     pub fn passes(&self, event: &Event) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&event.kind()))
-            && (self.cities.is_empty() || event.cities().iter().flatten().any(|ix| self.cities.contains(ix)))
-            && (self.workers.is_empty() || event.worker().is_some_and(|id| self.workers.contains(&id)))
-            && (self.vacancies.is_empty() || event.vacancy().is_some_and(|id| self.vacancies.contains(&id)))
+            && (self.cities.is_empty()
+                || event.cities().iter().flatten().any(|ix| self.cities.contains(ix)))
+            && (self.workers.is_empty()
+                || event.worker().is_some_and(|id| self.workers.contains(&id)))
+            && (self.vacancies.is_empty()
+                || event.vacancy().is_some_and(|id| self.vacancies.contains(&id)))
     }
 }

@@ -133,8 +133,10 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
             display_name: creation.display_name.clone(),
             settings: Arc::new(creation.settings.clone()),
         }),
-        Effect::SettingsChanged { display_name, settings } => events
-            .push(Event::MarketChanged { display_name: display_name.clone(), settings: settings.clone() }),
+        Effect::SettingsChanged { display_name, settings } => events.push(Event::MarketChanged {
+            display_name: display_name.clone(),
+            settings: settings.clone(),
+        }),
         Effect::RegionPut { region, .. } => events.push(Event::RegionChanged(region.clone())),
         Effect::CityPut { ix, city, .. } => events.push(Event::CityChanged(*ix, city.clone())),
         Effect::MoveCostPut { origin, destination, cost } => events.push(Event::MoveCostChanged {

@@ -87,7 +87,9 @@ where
         Box::pin(async move {
             let Some(deadline) = deadline else { return answer.await.map(right_code) };
             match tokio::time::timeout_at(deadline, answer).await {
-                Ok(answer) => Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, deadline)))),
+                Ok(answer) => {
+                    Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, deadline))))
+                }
                 Err(_) => Ok(passed().into_http()),
             }
         })

@@ -2,16 +2,14 @@
 
 use super::paging::Page;
 use super::parse::{self, batch};
-use super::status::{Answer, refuse, refuse_market};
+use super::status::{refuse, refuse_market};
 use super::{Shared, at_least, item_errors, render, request_key};
 use crate::domain::{Incarnation, MarketName, Revision, Violation, limits};
-use crate::market::Market;
 use crate::preferences::Lottery;
 use crate::proto::v1 as pb;
 use crate::proto::v1::market_service_server::MarketService;
 use crate::state::{Command, Creation, Head};
 use prost::Message;
-use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -25,9 +23,11 @@ macro_rules! apply_batch {
         let request = $request.into_inner();
         let market = $self.0.market(&request.market)?;
         let key = request_key(&request.request_id, &request)?;
-        let parsed = batch(stringify!($items), &request.$items, request.atomic, $id, |_, item| $read(item))?;
+        let parsed =
+            batch(stringify!($items), &request.$items, request.atomic, $id, |_, item| $read(item))?;
         let bytes = request.encoded_len();
-        let outcome = market.submit($command(parsed.batch), key, bytes).await.map_err(refuse_market)?;
+        let outcome =
+            market.submit($command(parsed.batch), key, bytes).await.map_err(refuse_market)?;
         let errors = item_errors(&outcome, parsed.errors);
         Ok(Response::new(pb::$response { revision: outcome.revision.0, errors }))
     }};
@@ -69,10 +69,16 @@ impl MarketService for MarketRpc {
         let request = request.into_inner();
         let size = super::paging::size(request.page_size)?;
         // The token is the last name of the page before: names do not move.
-        let after = parse::optional("page_token", &request.page_token, MarketName::parse).map_err(|_| {
-            let message = "is malformed, or from another call";
-            refuse(Violation::new(crate::domain::Reason::PageTokenInvalid, "page_token", message))
-        })?;
+        let after = parse::optional("page_token", &request.page_token, MarketName::parse).map_err(
+            |_| {
+                let message = "is malformed, or from another call";
+                refuse(Violation::new(
+                    crate::domain::Reason::PageTokenInvalid,
+                    "page_token",
+                    message,
+                ))
+            },
+        )?;
         let mut all = self.0.markets.list();
         all.retain(|market| after.as_ref().is_none_or(|after| market.name() > after));
         let more = all.len() > size;
@@ -92,11 +98,13 @@ impl MarketService for MarketRpc {
         let key = request_key(&request.request_id, &request)?;
         let bytes = request.encoded_len();
         let asked = request.market.ok_or_else(|| missing("market"))?;
-        let market = self.0.market(&asked.id).map_err(|_| {
-            refuse(crate::market::not_found(&asked.id).within("market.id"))
-        })?;
+        let market = self
+            .0
+            .market(&asked.id)
+            .map_err(|_| refuse(crate::market::not_found(&asked.id).within("market.id")))?;
         let mask = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
-        let command = update(&market.head(), &asked, &mask, request.expected_revision).map_err(refuse)?;
+        let command =
+            update(&market.head(), &asked, &mask, request.expected_revision).map_err(refuse)?;
         let outcome = market.submit(command, key, bytes).await.map_err(refuse_market)?;
         Ok(Response::new(pb::UpdateMarketResponse {
             market: Some(render::market(&market.head())),
@@ -109,8 +117,8 @@ impl MarketService for MarketRpc {
         request: Request<pb::DeleteMarketRequest>,
     ) -> Result<Response<pb::DeleteMarketResponse>, Status> {
         let request = request.into_inner();
-        let incarnation =
-            parse::optional("incarnation", &request.incarnation, Incarnation::parse).map_err(refuse)?;
+        let incarnation = parse::optional("incarnation", &request.incarnation, Incarnation::parse)
+            .map_err(refuse)?;
         let market = self.0.markets.delete(&request.market, incarnation).map_err(refuse)?;
         Ok(Response::new(pb::DeleteMarketResponse { revision: market.head().revision.0 }))
     }
@@ -120,7 +128,15 @@ impl MarketService for MarketRpc {
         request: Request<pb::UpsertCitiesRequest>,
     ) -> Result<Response<pb::UpsertCitiesResponse>, Status> {
         let id = |city: &pb::City| city.id.clone();
-        apply_batch!(self, request, cities, id, parse::city, Command::UpsertCities, UpsertCitiesResponse)
+        apply_batch!(
+            self,
+            request,
+            cities,
+            id,
+            parse::city,
+            Command::UpsertCities,
+            UpsertCitiesResponse
+        )
     }
 
     async fn list_cities(
@@ -130,7 +146,8 @@ impl MarketService for MarketRpc {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
         at_least(&market, request.at_least_revision)?;
-        let page = Page::open(&market, "ListCities", request.page_size, &request.page_token).await?;
+        let page =
+            Page::open(&market, "ListCities", request.page_size, &request.page_token).await?;
         let geography = page.view.head.geography.clone();
         let rows = geography.cities.iter().enumerate().skip(page.start);
         let (cities, next) = page.take(rows.map(|(at, city)| (at, render::city(city, &geography))));
@@ -146,7 +163,15 @@ impl MarketService for MarketRpc {
         request: Request<pb::UpsertRegionsRequest>,
     ) -> Result<Response<pb::UpsertRegionsResponse>, Status> {
         let id = |region: &pb::Region| region.id.clone();
-        apply_batch!(self, request, regions, id, parse::region, Command::UpsertRegions, UpsertRegionsResponse)
+        apply_batch!(
+            self,
+            request,
+            regions,
+            id,
+            parse::region,
+            Command::UpsertRegions,
+            UpsertRegionsResponse
+        )
     }
 
     async fn list_regions(
@@ -156,10 +181,12 @@ impl MarketService for MarketRpc {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
         at_least(&market, request.at_least_revision)?;
-        let page = Page::open(&market, "ListRegions", request.page_size, &request.page_token).await?;
+        let page =
+            Page::open(&market, "ListRegions", request.page_size, &request.page_token).await?;
         let geography = page.view.head.geography.clone();
         let rows = geography.regions.iter().enumerate().skip(page.start);
-        let (regions, next) = page.take(rows.map(|(at, region)| (at, render::region(region, &geography))));
+        let (regions, next) =
+            page.take(rows.map(|(at, region)| (at, render::region(region, &geography))));
         Ok(Response::new(pb::ListRegionsResponse {
             regions,
             next_page_token: page.token(&market, next),
@@ -172,7 +199,15 @@ impl MarketService for MarketRpc {
         request: Request<pb::SetMoveCostsRequest>,
     ) -> Result<Response<pb::SetMoveCostsResponse>, Status> {
         let id = |cost: &pb::MoveCost| format!("{} -> {}", cost.origin, cost.destination);
-        apply_batch!(self, request, move_costs, id, parse::move_cost, Command::SetMoveCosts, SetMoveCostsResponse)
+        apply_batch!(
+            self,
+            request,
+            move_costs,
+            id,
+            parse::move_cost,
+            Command::SetMoveCosts,
+            SetMoveCostsResponse
+        )
     }
 
     async fn list_move_costs(
@@ -182,7 +217,8 @@ impl MarketService for MarketRpc {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
         at_least(&market, request.at_least_revision)?;
-        let page = Page::open(&market, "ListMoveCosts", request.page_size, &request.page_token).await?;
+        let page =
+            Page::open(&market, "ListMoveCosts", request.page_size, &request.page_token).await?;
         let geography = page.view.head.geography.clone();
         let rows = geography.move_costs_sorted().into_iter().enumerate().skip(page.start);
         let rendered = rows.map(|(at, ((origin, destination), cost))| {
@@ -221,7 +257,12 @@ fn creation(asked: &pb::Market) -> Result<Creation, Violation> {
 }
 
 /// The command that gives the market the values that the mask names.
-fn update(head: &Head, asked: &pb::Market, mask: &[String], expected: u64) -> Result<Command, Violation> {
+fn update(
+    head: &Head,
+    asked: &pb::Market,
+    mask: &[String],
+    expected: u64,
+) -> Result<Command, Violation> {
     if mask.is_empty() {
         return Err(Violation::invalid("update_mask", "is required: name the fields to change"));
     }
@@ -240,7 +281,10 @@ fn update(head: &Head, asked: &pb::Market, mask: &[String], expected: u64) -> Re
                 display_name = asked.display_name.as_str().into();
             }
             "settings" if new.lottery_seed.is_some_and(|seed| seed != head.lottery.seed) => {
-                return Err(Violation::invalid("market.settings.lottery_seed", "is fixed at creation"));
+                return Err(Violation::invalid(
+                    "market.settings.lottery_seed",
+                    "is fixed at creation",
+                ));
             }
             "settings" => *settings = new.clone(),
             "settings.currency" => settings.currency = new.currency.clone(),
@@ -252,14 +296,21 @@ fn update(head: &Head, asked: &pb::Market, mask: &[String], expected: u64) -> Re
             "settings.horizon_years" => settings.horizon_years = new.horizon_years,
             "settings.confirmations" => settings.confirmations = new.confirmations,
             "settings.fit_value" => settings.fit_value = new.fit_value,
-            "settings.shortfall_weight_bp" => settings.shortfall_weight_bp = new.shortfall_weight_bp,
+            "settings.shortfall_weight_bp" => {
+                settings.shortfall_weight_bp = new.shortfall_weight_bp
+            }
             "settings.max_shortfall_bp" => settings.max_shortfall_bp = new.max_shortfall_bp,
             "settings.min_fit_bp" => settings.min_fit_bp = new.min_fit_bp,
             "settings.local_bonus_bp" => settings.local_bonus_bp = new.local_bonus_bp,
             "settings.lottery_seed" => {
                 return Err(Violation::invalid("update_mask", "the lottery is fixed at creation"));
             }
-            _ => return Err(Violation::invalid("update_mask", format!("{path:?} cannot be changed"))),
+            _ => {
+                return Err(Violation::invalid(
+                    "update_mask",
+                    format!("{path:?} cannot be changed"),
+                ));
+            }
         }
     }
     Ok(Command::Update {

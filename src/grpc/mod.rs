@@ -12,7 +12,7 @@ mod render;
 // mod specs;
 mod status;
 
-pub use deadline::{DeadlineLayer, Deadline};
+pub use deadline::{Deadline, DeadlineLayer};
 pub use event::Events;
 pub use market::MarketRpc;
 pub use matching::MatchingRpc;

@@ -13,7 +13,10 @@ pub fn size(page_size: i32) -> Answer<usize> {
     match usize::try_from(page_size) {
         Ok(0) => Ok(PAGE_SIZE_DEFAULT),
         Ok(size) => Ok(size.min(PAGE_SIZE_MAX)),
-        Err(_) => Err(refuse(Violation::invalid("page_size", format!("is {page_size}, must not be negative")))),
+        Err(_) => Err(refuse(Violation::invalid(
+            "page_size",
+            format!("is {page_size}, must not be negative"),
+        ))),
     }
 }
 
@@ -55,7 +58,8 @@ impl Page {
     pub fn token(&self, market: &Market, next: Option<usize>) -> String {
         let Some(next) = next else { return String::new() };
         market.pinned().keep(&self.view);
-        Token { call: self.call, revision: self.view.head.revision.0, start: next as u64 }.to_string()
+        Token { call: self.call, revision: self.view.head.revision.0, start: next as u64 }
+            .to_string()
     }
 
     /// The rows of this page among `rows`, which come with their offsets from

@@ -6,9 +6,9 @@ use super::status::{Answer, refuse, refuse_all};
 use crate::domain::error::at_most;
 use crate::domain::limits::{BATCH_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{
-    CapOrder, CityName, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec, MoveCostSpec,
-    Reason, RegionName, RegionSpec, RequirementSpec, Settings, Side, SkillName, VacancyId, VacancySpec,
-    Violation, WorkerId, WorkerSpec,
+    CapOrder, CityName, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec,
+    MoveCostSpec, Reason, RegionName, RegionSpec, RequirementSpec, Settings, Side, SkillName,
+    VacancyId, VacancySpec, Violation, WorkerId, WorkerSpec,
 };
 use crate::proto::v1 as pb;
 use crate::state::{Batch, ItemError, MatchSide};
@@ -33,14 +33,21 @@ pub fn batch<P, T>(
     read: impl Fn(usize, &P) -> Result<T, Violation>,
 ) -> Answer<Parsed<T>> {
     at_most(name, items.len(), BATCH_MAX).map_err(refuse)?;
-    let mut parsed = Parsed { batch: Batch { items: Vec::with_capacity(items.len()), atomic }, errors: Vec::new() };
+    let mut parsed = Parsed {
+        batch: Batch { items: Vec::with_capacity(items.len()), atomic },
+        errors: Vec::new(),
+    };
     let mut violations = Vec::new();
     for (i, item) in items.iter().enumerate() {
         match read(i, item) {
             Ok(spec) => parsed.batch.items.push((i as u32, spec)),
             Err(violation) if atomic => violations.push(violation.within(&format!("{name}[{i}]"))),
             Err(violation) => {
-                parsed.errors.push(item_error(&ItemError { index: i as u32, id: id(item), violation }));
+                parsed.errors.push(item_error(&ItemError {
+                    index: i as u32,
+                    id: id(item),
+                    violation,
+                }));
             }
         }
     }
@@ -179,7 +186,8 @@ fn mobility_scope(mobility: &pb::Mobility) -> Result<MobilitySpec, Violation> {
         Scope::HomeOnly => Ok(MobilitySpec::HomeOnly),
         Scope::Listed => {
             let cities = mobility.cities.iter().enumerate();
-            let cities = cities.map(|(i, name)| CityName::parse(&format!("mobility.cities[{i}]"), name));
+            let cities =
+                cities.map(|(i, name)| CityName::parse(&format!("mobility.cities[{i}]"), name));
             Ok(MobilitySpec::Listed(cities.collect::<Result<_, _>>()?))
         }
     }
@@ -241,7 +249,8 @@ pub fn match_side(side: i32) -> Result<MatchSide, Violation> {
 
 /// A value of an enum that this version knows.
 pub fn known<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E, Violation> {
-    E::try_from(value).map_err(|_| Violation::invalid(field, format!("{value} is not a value of this enum")))
+    E::try_from(value)
+        .map_err(|_| Violation::invalid(field, format!("{value} is not a value of this enum")))
 }
 
 /// An empty text is absence.
@@ -263,13 +272,19 @@ fn ranking<T>(
     ids.map(|(i, id)| parse(&format!("ranking.ids[{i}]"), id)).collect::<Result<_, _>>().map(Some)
 }
 
-fn timestamp(field: &str, at: Option<&pbjson_types::Timestamp>) -> Result<Option<Millis>, Violation> {
+fn timestamp(
+    field: &str,
+    at: Option<&pbjson_types::Timestamp>,
+) -> Result<Option<Millis>, Violation> {
     let Some(at) = at else { return Ok(None) };
     let nanos = i64::from(at.nanos);
     let millis = at.seconds.checked_mul(1_000).and_then(|ms| ms.checked_add(nanos / 1_000_000));
     match millis {
         // 0001-01-01 to 9999-12-31, the range of google.protobuf.Timestamp.
-        Some(millis) if (-62_135_596_800..=253_402_300_799).contains(&at.seconds) && (0..1_000_000_000).contains(&nanos) => {
+        Some(millis)
+            if (-62_135_596_800..=253_402_300_799).contains(&at.seconds)
+                && (0..1_000_000_000).contains(&nanos) =>
+        {
             Ok(Some(Millis(millis)))
         }
         _ => Err(Violation::invalid(field, "is not a timestamp between the years 1 and 9999")),
@@ -285,7 +300,8 @@ fn labels(labels: &HashMap<String, String>) -> Labels {
 
 /// A number that the wire carries wider than the domain: what does not fit is out of range.
 fn narrow<T: TryFrom<u32>>(field: &str, value: u32) -> Result<T, Violation> {
-    T::try_from(value).map_err(|_| Violation::invalid(field, format!("is {value}, which is out of range")))
+    T::try_from(value)
+        .map_err(|_| Violation::invalid(field, format!("is {value}, which is out of range")))
 }
 
 fn level(field: &str, value: u32) -> Result<u8, Violation> {

@@ -30,11 +30,20 @@ type Acks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// One id per item that brings none; `None` if all bring theirs.
 fn made_ids<T>(items: &[T], id: impl Fn(&T) -> &str) -> Option<Arc<[Uuid]>> {
     let missing = items.iter().any(|item| id(item).is_empty());
-    missing.then(|| items.iter().map(|item| Uuid::try_parse(id(item)).unwrap_or_else(|_| Uuid::now_v7())).collect())
+    missing.then(|| {
+        items
+            .iter()
+            .map(|item| Uuid::try_parse(id(item)).unwrap_or_else(|_| Uuid::now_v7()))
+            .collect()
+    })
 }
 
 /// Ids of a reply: those that the server made and those that came in.
-fn reply_ids<'a, T>(outcome: &Outcome, items: &'a [T], id: impl Fn(&'a T) -> &'a str) -> Vec<String> {
+fn reply_ids<'a, T>(
+    outcome: &Outcome,
+    items: &'a [T],
+    id: impl Fn(&'a T) -> &'a str,
+) -> Vec<String> {
     match &outcome.made {
         Some(made) => made.iter().map(Uuid::to_string).collect(),
         None => items.iter().map(|item| id(item).to_owned()).collect(),
@@ -47,7 +56,8 @@ fn worker_batch(
     atomic: bool,
 ) -> Answer<(Command, Vec<pb::ItemError>)> {
     let made = made_ids(workers, |worker| &worker.id);
-    let read = |i: usize, worker: &pb::Worker| parse::worker(worker, made.as_ref().map(|ids| ids[i]));
+    let read =
+        |i: usize, worker: &pb::Worker| parse::worker(worker, made.as_ref().map(|ids| ids[i]));
     let Parsed { batch, errors } =
         batch("workers", workers, atomic, |worker: &pb::Worker| worker.id.clone(), read)?;
     Ok((Command::UpsertWorkers { batch, reopen, made }, errors))
@@ -55,17 +65,27 @@ fn worker_batch(
 
 fn vacancy_batch(vacancies: &[pb::Vacancy], atomic: bool) -> Answer<(Command, Vec<pb::ItemError>)> {
     let made = made_ids(vacancies, |vacancy| &vacancy.id);
-    let read = |i: usize, vacancy: &pb::Vacancy| parse::vacancy(vacancy, made.as_ref().map(|ids| ids[i]));
+    let read =
+        |i: usize, vacancy: &pb::Vacancy| parse::vacancy(vacancy, made.as_ref().map(|ids| ids[i]));
     let Parsed { batch, errors } =
         batch("vacancies", vacancies, atomic, |vacancy: &pb::Vacancy| vacancy.id.clone(), read)?;
     Ok((Command::UpsertVacancies { batch, made }, errors))
 }
 
 /// The market of an import: named by the first message, and the same ever after.
-fn import_market(shared: &Shared, known: &mut Option<Arc<Market>>, name: &str) -> Answer<Arc<Market>> {
+fn import_market(
+    shared: &Shared,
+    known: &mut Option<Arc<Market>>,
+    name: &str,
+) -> Answer<Arc<Market>> {
     let market = match known {
         Some(market) if name.is_empty() || market.name().as_str() == name => market.clone(),
-        Some(_) => return Err(refuse(Violation::invalid("market", "must stay the same within one import"))),
+        Some(_) => {
+            return Err(refuse(Violation::invalid(
+                "market",
+                "must stay the same within one import",
+            )));
+        }
         None => shared.market(name)?,
     };
     *known = Some(market.clone());
@@ -124,7 +144,8 @@ impl PoolService for PoolRpc {
         let market = self.0.market(&request.market)?;
         let key = request_key(&request.request_id, &request)?;
         let (command, errors) = worker_batch(&request.workers, request.reopen, request.atomic)?;
-        let outcome = market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
+        let outcome =
+            market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
         Ok(Response::new(pb::UpsertWorkersResponse {
             revision: outcome.revision.0,
             ids: reply_ids(&outcome, &request.workers, |worker| &worker.id),
@@ -140,7 +161,8 @@ impl PoolService for PoolRpc {
         let market = self.0.market(&request.market)?;
         let key = request_key(&request.request_id, &request)?;
         let (command, errors) = vacancy_batch(&request.vacancies, request.atomic)?;
-        let outcome = market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
+        let outcome =
+            market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
         Ok(Response::new(pb::UpsertVacanciesResponse {
             revision: outcome.revision.0,
             ids: reply_ids(&outcome, &request.vacancies, |vacancy| &vacancy.id),
@@ -152,11 +174,14 @@ impl PoolService for PoolRpc {
         &self,
         request: Request<Streaming<pb::ImportWorkersRequest>>,
     ) -> Result<Response<Self::ImportWorkersStream>, Status> {
-        let answer = |shared: Shared, mut known: Option<Arc<Market>>, message: pb::ImportWorkersRequest| async move {
+        let answer = |shared: Shared,
+                      mut known: Option<Arc<Market>>,
+                      message: pb::ImportWorkersRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
             let key = request_key(&message.request_id, &message)?;
             let (command, errors) = worker_batch(&message.workers, message.reopen, false)?;
-            let outcome = market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
+            let outcome =
+                market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
             let errors = item_errors(&outcome, errors);
             let ack = pb::ImportWorkersResponse {
                 sequence: message.sequence,
@@ -173,11 +198,14 @@ impl PoolService for PoolRpc {
         &self,
         request: Request<Streaming<pb::ImportVacanciesRequest>>,
     ) -> Result<Response<Self::ImportVacanciesStream>, Status> {
-        let answer = |shared: Shared, mut known: Option<Arc<Market>>, message: pb::ImportVacanciesRequest| async move {
+        let answer = |shared: Shared,
+                      mut known: Option<Arc<Market>>,
+                      message: pb::ImportVacanciesRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
             let key = request_key(&message.request_id, &message)?;
             let (command, errors) = vacancy_batch(&message.vacancies, false)?;
-            let outcome = market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
+            let outcome =
+                market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
             let errors = item_errors(&outcome, errors);
             let ack = pb::ImportVacanciesResponse {
                 sequence: message.sequence,
@@ -198,9 +226,12 @@ impl PoolService for PoolRpc {
         let market = self.0.market(&request.market)?;
         let key = request_key(&request.request_id, &request)?;
         let ids = &request.worker_ids;
-        let parsed = batch("worker_ids", ids, request.atomic, String::clone, |_, id| WorkerId::parse("", id))?;
+        let parsed = batch("worker_ids", ids, request.atomic, String::clone, |_, id| {
+            WorkerId::parse("", id)
+        })?;
         let command = Command::WithdrawWorkers(parsed.batch);
-        let outcome = market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
+        let outcome =
+            market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
         Ok(Response::new(pb::WithdrawWorkersResponse {
             revision: outcome.revision.0,
             errors: item_errors(&outcome, parsed.errors),
@@ -215,9 +246,12 @@ impl PoolService for PoolRpc {
         let market = self.0.market(&request.market)?;
         let key = request_key(&request.request_id, &request)?;
         let ids = &request.vacancy_ids;
-        let parsed = batch("vacancy_ids", ids, request.atomic, String::clone, |_, id| VacancyId::parse("", id))?;
+        let parsed = batch("vacancy_ids", ids, request.atomic, String::clone, |_, id| {
+            VacancyId::parse("", id)
+        })?;
         let command = Command::CloseVacancies(parsed.batch);
-        let outcome = market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
+        let outcome =
+            market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
         Ok(Response::new(pb::CloseVacanciesResponse {
             revision: outcome.revision.0,
             errors: item_errors(&outcome, parsed.errors),
@@ -267,7 +301,8 @@ impl PoolService for PoolRpc {
         let city = city_filter(view, &request.city)?;
         let rows = view.workers.iter_from(page.start).filter(|(_, row)| {
             city.is_none_or(|city| row.worker.home == city)
-                && (status == pb::WorkerStatus::Unspecified || render::worker_status(row.status) == status)
+                && (status == pb::WorkerStatus::Unspecified
+                    || render::worker_status(row.status) == status)
         });
         let (workers, next) = page.take(rows.map(|(at, row)| (at, render::worker_row(row, view))));
         Ok(Response::new(pb::ListWorkersResponse {
@@ -291,9 +326,11 @@ impl PoolService for PoolRpc {
         let city = city_filter(view, &request.city)?;
         let rows = view.vacancies.iter_from(page.start).filter(|(_, row)| {
             city.is_none_or(|city| row.vacancy.city == city)
-                && (status == pb::VacancyStatus::Unspecified || render::vacancy_status(row.status) == status)
+                && (status == pb::VacancyStatus::Unspecified
+                    || render::vacancy_status(row.status) == status)
         });
-        let (vacancies, next) = page.take(rows.map(|(at, row)| (at, render::vacancy_row(row, view))));
+        let (vacancies, next) =
+            page.take(rows.map(|(at, row)| (at, render::vacancy_row(row, view))));
         Ok(Response::new(pb::ListVacanciesResponse {
             vacancies,
             next_page_token: page.token(&market, next),
@@ -318,7 +355,9 @@ impl PoolService for PoolRpc {
 
 /// The city that a list is limited to, if any.
 pub(super) fn city_filter(view: &View, name: &str) -> Answer<Option<CityIx>> {
-    let Some(name) = parse::optional("city", name, CityName::parse).map_err(refuse)? else { return Ok(None) };
+    let Some(name) = parse::optional("city", name, CityName::parse).map_err(refuse)? else {
+        return Ok(None);
+    };
     match view.head.geography.city_named(name.as_str()) {
         Some(city) => Ok(Some(city)),
         None => Err(refuse(Geography::unknown_city("city", &name))),
@@ -332,5 +371,9 @@ pub(super) fn no_worker(id: WorkerId) -> Status {
 
 /// The status of a vacancy that the market has not.
 pub(super) fn no_vacancy(id: VacancyId) -> Status {
-    refuse(Violation::new(Reason::VacancyNotFound, "vacancy_id", format!("there is no vacancy {id}")))
+    refuse(Violation::new(
+        Reason::VacancyNotFound,
+        "vacancy_id",
+        format!("there is no vacancy {id}"),
+    ))
 }

@@ -74,7 +74,10 @@ fn market_status(head: &Head) -> pb::MarketStatus {
         pending_changes,
         revision: head.revision.0,
         last_round_id: head.last_cleared().map(|round| round.id.to_string()).unwrap_or_default(),
-        running_round_id: head.running_round().map(|round| round.id.to_string()).unwrap_or_default(),
+        running_round_id: head
+            .running_round()
+            .map(|round| round.id.to_string())
+            .unwrap_or_default(),
         workers: head.totals.workers,
         vacancies: head.totals.vacancies,
         openings: head.totals.openings,
@@ -426,12 +429,14 @@ pub fn event(event: &Event, at: Position, time: Millis, head: &Head) -> pb::Even
         Event::MoveCostChanged { origin, destination, cost } => {
             Detail::MoveCost(move_cost(*origin, *destination, *cost, geography))
         }
-        Event::WorkerChanged { worker, home, status, previous } => Detail::Worker(pb::WorkerChange {
-            worker_id: worker.to_string(),
-            home_city: city_name(geography, *home),
-            status: worker_status(*status) as i32,
-            previous_status: previous.map_or(0, |status| worker_status(status) as i32),
-        }),
+        Event::WorkerChanged { worker, home, status, previous } => {
+            Detail::Worker(pb::WorkerChange {
+                worker_id: worker.to_string(),
+                home_city: city_name(geography, *home),
+                status: worker_status(*status) as i32,
+                previous_status: previous.map_or(0, |status| worker_status(status) as i32),
+            })
+        }
         Event::VacancyChanged { vacancy, city, status, previous, openings } => {
             Detail::Vacancy(pb::VacancyChange {
                 vacancy_id: vacancy.to_string(),

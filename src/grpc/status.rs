@@ -8,7 +8,7 @@ use crate::market;
 use crate::proto::v1::ErrorReason;
 use std::collections::HashMap;
 use tonic::{Code, Status};
-use tonic_types::{BadRequest, ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 /// What a service answers.
 pub type Answer<T> = Result<T, Status>;
@@ -136,7 +136,7 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
         .map(|v| FieldViolation::new(v.field.clone(), v.message.clone()))
         .collect();
     if !fields.is_empty() {
-        details.bad_request = Some(BadRequest::new(fields));
+        details.set_bad_request(fields);
     }
     Status::with_error_details(code(first), first.to_string(), details)
 }

@@ -45,13 +45,17 @@ impl Market {
         self.set_running(Some(Running { id, control: control.clone() }));
         let market = self.clone();
         tokio::task::spawn_blocking(move || {
-            let cleared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(id, &view, &control)));
+            let cleared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                round(id, &view, &control)
+            }));
             match cleared {
                 Ok(Ok((clearance, checked))) => {
                     // A closed queue means that the market is gone, and the round with it.
                     let _ = market.queue.blocking_send(Message::Commit { clearance, checked });
                 }
-                Ok(Err(Cancelled)) => {}
+                Ok(Err(matching::Error::Cancelled(_))) => {}
+                // Settings without a mechanism are refused when they are made.
+                Ok(Err(_)) => stop_process("a clearing had no mechanism"),
                 Err(_) => stop_process("a clearing panicked"),
             }
         });
@@ -91,7 +95,9 @@ fn standing_of(view: &View) -> LastCleared {
     let problem = view.problem();
     let numbers: HashMap<VacancySlot, u32> =
         (0..).zip(&problem.vacancies).map(|(n, post)| (post.slot, n)).collect();
-    let held = |slot: WorkerSlot| view.worker(slot).held.and_then(|held| numbers.get(&held.vacancy).copied());
+    let held = |slot: WorkerSlot| {
+        view.worker(slot).held.and_then(|held| numbers.get(&held.vacancy).copied())
+    };
     let matching = Matching { vacancy_of: problem.workers.iter().map(|s| held(s.slot)).collect() };
     let matching_hash = hash(view, &problem, &matching);
     LastCleared { revision: view.head.revision, problem, matching, matching_hash }
@@ -102,7 +108,7 @@ fn round(
     id: RoundId,
     view: &View,
     control: &Control,
-) -> Result<(Clearance, Arc<LastCleared>), Cancelled> {
+) -> Result<(Clearance, Arc<LastCleared>), matching::Error> {
     let started = Instant::now();
     let problem = view.problem();
     let cleared = matching::clear(&problem, view.head.settings.proposing_side, control)?;
@@ -129,12 +135,15 @@ fn round(
 /// Who got what, ascending by worker.
 fn pairs(problem: &Problem, matching: &Matching) -> Vec<(WorkerSlot, VacancySlot)> {
     let matched = problem.workers.iter().zip(&matching.vacancy_of);
-    matched.filter_map(|(seeker, v)| Some((seeker.slot, problem.vacancies[(*v)? as usize].slot))).collect()
+    matched
+        .filter_map(|(seeker, v)| Some((seeker.slot, problem.vacancies[(*v)? as usize].slot)))
+        .collect()
 }
 
 fn summary(problem: &Problem, matching: &Matching, certificate: &Certificate) -> Summary {
     let matched = problem.workers.iter().zip(&matching.vacancy_of);
-    let matched = matched.filter_map(|(seeker, v)| Some((seeker, &problem.vacancies[(*v)? as usize])));
+    let matched =
+        matched.filter_map(|(seeker, v)| Some((seeker, &problem.vacancies[(*v)? as usize])));
     let moved = matched.clone().filter(|(seeker, post)| seeker.worker.home != post.vacancy.city);
     let binding: BTreeSet<u32> = certificate
         .cutoffs
@@ -160,9 +169,11 @@ fn summary(problem: &Problem, matching: &Matching, certificate: &Certificate) ->
 /// Hash of held and placed matches.
 fn hash(view: &View, problem: &Problem, matching: &Matching) -> u64 {
     let held = problem.workers.iter().zip(&matching.vacancy_of);
-    let held = held
-        .filter_map(|(seeker, v)| Some((seeker.worker.id, problem.vacancies[(*v)? as usize].vacancy.id)));
+    let held = held.filter_map(|(seeker, v)| {
+        Some((seeker.worker.id, problem.vacancies[(*v)? as usize].vacancy.id))
+    });
     let placed = view.workers.iter().filter(|row| row.status == WorkerStatus::Placed);
-    let placed = placed.filter_map(|row| Some((row.worker.id, view.vacancy(row.held?.vacancy).vacancy.id)));
+    let placed =
+        placed.filter_map(|row| Some((row.worker.id, view.vacancy(row.held?.vacancy).vacancy.id)));
     matching_hash(held.chain(placed))
 }

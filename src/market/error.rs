@@ -34,12 +34,15 @@ impl Error {
     /// The violation that decides.
     pub fn violation(&self) -> Violation {
         match self {
-            Self::Refused(violations) => violations
-                .first()
-                .cloned()
-                .unwrap_or_else(|| Violation::new(Reason::Internal, "", "refused without a reason")),
-            Self::Closed => Violation::new(Reason::MarketNotFound, "market", "the market is deleted"),
-            Self::Journal => Violation::new(Reason::Internal, "", "the journal failed; nothing was changed"),
+            Self::Refused(violations) => violations.first().cloned().unwrap_or_else(|| {
+                Violation::new(Reason::Internal, "", "refused without a reason")
+            }),
+            Self::Closed => {
+                Violation::new(Reason::MarketNotFound, "market", "the market is deleted")
+            }
+            Self::Journal => {
+                Violation::new(Reason::Internal, "", "the journal failed; nothing was changed")
+            }
         }
     }
 }

@@ -12,10 +12,12 @@ mod pages;
 mod pools;
 mod registry;
 
+pub(crate) use clearing::check;
 pub use clearing::{Checked, LastCleared};
 pub use error::Error;
 pub use pages::Pinned;
 pub use pools::{Pools, PublishedVacancy, PublishedWorker};
+pub(crate) use registry::not_found;
 pub use registry::{Clock, Markets, Options, SystemClock};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
@@ -161,7 +163,8 @@ impl Market {
     ) -> Result<Arc<Outcome>, Error> {
         let envelope = Envelope { at: self.clock.now(), request, command };
         let bytes = bytes.clamp(1, QUEUE_BYTES_MAX) as u32;
-        let room = self.queue_bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
+        let room =
+            self.queue_bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
         let slot = self.queue.reserve().await.map_err(|_| Error::Closed)?;
         let (reply, answer) = oneshot::channel();
         slot.send(Message::Submit { envelope, room, reply });

@@ -69,7 +69,9 @@ impl Owner {
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
         self.market.set_last_cleared(checked);
         match self.apply(envelope) {
-            Ok(outcome) => info!(market = %self.market.name, %round, revision = outcome.revision.0, "round cleared"),
+            Ok(outcome) => {
+                info!(market = %self.market.name, %round, revision = outcome.revision.0, "round cleared")
+            }
             // Cancelled between the end of its work and its commit.
             Err(error) => debug!(market = %self.market.name, %round, %error, "round not committed"),
         }
@@ -120,7 +122,9 @@ impl Owner {
     fn follow(&self, entry: &Entry) {
         for effect in entry.effects.iter() {
             match effect {
-                Effect::RoundStarted { id, .. } => self.market.clear(*id, self.state.view().clone()),
+                Effect::RoundStarted { id, .. } => {
+                    self.market.clear(*id, self.state.view().clone())
+                }
                 Effect::RoundCleared { .. } => self.market.set_running(None),
                 Effect::RoundCancelled { .. } => {
                     if let Some(running) = self.market.running() {
@@ -166,8 +170,12 @@ impl Touched {
     /// record that moves changes the counts of both its cities.
     fn note(&mut self, effect: &Effect, view: &View) {
         match effect {
-            Effect::WorkerPut { slot, .. } | Effect::WorkerLeft { slot, .. } => self.worker(*slot, view),
-            Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => self.vacancy(*slot, view),
+            Effect::WorkerPut { slot, .. } | Effect::WorkerLeft { slot, .. } => {
+                self.worker(*slot, view)
+            }
+            Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
+                self.vacancy(*slot, view)
+            }
             Effect::Matched { worker, vacancy }
             | Effect::Unmatched { worker, vacancy, .. }
             | Effect::Placed { worker, vacancy } => {

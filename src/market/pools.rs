@@ -4,7 +4,9 @@
 //! A record is complete in itself and carries its own revision. Two reads may see two
 //! revisions: what must be consistent is read from a snapshot.
 
-use crate::domain::{CityIx, Revision, Vacancy, VacancyId, VacancySlot, Worker, WorkerId, WorkerSlot};
+use crate::domain::{
+    CityIx, Revision, Vacancy, VacancyId, VacancySlot, Worker, WorkerId, WorkerSlot,
+};
 use crate::state::{CityCounts, VacancyStatus, View, WorkerStatus};
 use dashmap::DashMap;
 use std::sync::Arc;

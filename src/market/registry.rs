@@ -94,13 +94,22 @@ impl Markets {
     }
 
     /// Makes a market with the given journal.
-    pub fn create_with(&self, creation: Creation, journal: Box<dyn Journal>) -> Result<Arc<Market>, Error> {
-        let _one_at_a_time = self.creating.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub fn create_with(
+        &self,
+        creation: Creation,
+        journal: Box<dyn Journal>,
+    ) -> Result<Arc<Market>, Error> {
+        let _one_at_a_time =
+            self.creating.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let count = self.by_name.len();
         let entry = match self.by_name.entry(creation.name.clone()) {
             Entry::Occupied(_) => {
                 let message = format!("a market named {} exists", creation.name);
-                return Err(Error::from(Violation::new(Reason::MarketExists, "market.id", message)));
+                return Err(Error::from(Violation::new(
+                    Reason::MarketExists,
+                    "market.id",
+                    message,
+                )));
             }
             Entry::Vacant(entry) => entry,
         };
@@ -121,7 +130,11 @@ impl Markets {
         Ok(market)
     }
 
-    fn prepare(&self, creation: &Creation, journal: Box<dyn Journal>) -> (Owner, mpsc::Receiver<Message>) {
+    fn prepare(
+        &self,
+        creation: &Creation,
+        journal: Box<dyn Journal>,
+    ) -> (Owner, mpsc::Receiver<Message>) {
         let state = State::new(creation.name.clone(), self.options.capacity);
         let (queue, receiver) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let (head_sender, head) = watch::channel(Arc::new(state.view().head.clone()));
@@ -153,8 +166,13 @@ impl Markets {
     }
 
     /// Deletes a market, if it is of the given incarnation (or whichever it is).
-    pub fn delete(&self, name: &str, incarnation: Option<Incarnation>) -> Result<Arc<Market>, Violation> {
-        let wrong = |market: &Market| incarnation.is_some_and(|wanted| wanted != market.incarnation);
+    pub fn delete(
+        &self,
+        name: &str,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Arc<Market>, Violation> {
+        let wrong =
+            |market: &Market| incarnation.is_some_and(|wanted| wanted != market.incarnation);
         match self.by_name.remove_if(name, |_, market| !wrong(market)) {
             Some((_, market)) => {
                 market.closed.cancel();

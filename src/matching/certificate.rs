@@ -5,11 +5,11 @@
 //! The only order it relies on is its own: vacancies of a city by salary, so that it may
 //! stop where no fit could make up for the salary, or one side would refuse.
 
+use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::cutoff::{Cutoff, cutoffs_ranked};
 use super::engine::Matching;
 use super::key::{Bid, Key, Ranks, Worth};
-use super::Problem;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, SkillIx, Vacancy, VacancyId, Worker};
 use crate::preferences::{Levels, Terms, fit, meets_minima};
@@ -336,8 +336,7 @@ impl<'p> Case<'_, 'p> {
         let terms = self.audit.problem.terms();
         let annual = terms.annual_move(self.worker, city);
         let home = self.worker.home;
-        let floor =
-            terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
+        let floor = terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
         let asking = terms.equivalent_salary(self.worker.expected_salary, home, city, annual);
         let most = terms.fit_worth(FIT_MAX) - annual;
         let largest_shortfall = i64::from(terms.settings.max_shortfall_bp);

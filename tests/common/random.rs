@@ -44,11 +44,8 @@ fn contested(random: &mut Random) -> Problem {
         let (origin, destination) = (CityIx(origin as u16), CityIx(destination as u16));
         geography.put_move_cost(origin, destination, Some(cost));
     }
-    let settings = Settings {
-        max_shortfall_bp: 100_000,
-        shortfall_weight_bp: 0,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { max_shortfall_bp: 100_000, shortfall_weight_bp: 0, ..Settings::default() };
     let (explicit_workers, explicit_vacancies) = (random.one_in(2), random.one_in(2));
     let all = |random: &mut Random| {
         let mut numbers: Vec<u64> = (0..n).collect();
@@ -254,8 +251,7 @@ fn cap(random: &mut Random, problem: &mut Problem) {
     // Some cities and regions have no cap of their own: links go around them.
     for city in 0..cities {
         if random.one_in(3) {
-            problem.set_of_city[city] =
-                if random.one_in(3) { root } else { Some(regions[city]) };
+            problem.set_of_city[city] = if random.one_in(3) { root } else { Some(regions[city]) };
         } else if random.one_in(3) {
             problem.sets[city].parent = root;
         }
