@@ -1,0 +1,3 @@
+//! The transport: messages to specs and back.
+
+pub mod specs;
