@@ -1,0 +1,93 @@
+//! Where people would move: the shares of each kind, and which cities they list.
+
+use super::noise::Noise;
+use super::tables::Metro;
+use crate::domain::MobilitySpec;
+
+/// Of 100 workers, those who look only at home.
+const HOME_ONLY_PERCENT: u64 = 60;
+/// Of 100 workers, those who would move anywhere; the rest list cities.
+const ANY_PERCENT: u64 = 12;
+/// Fewest cities that a worker lists, if the market has as many.
+const LISTED_MIN: u64 = 2;
+/// Most cities that a worker lists.
+const LISTED_MAX: u64 = 8;
+/// Tries at a city that is not listed yet, before a shorter list is accepted.
+const TRIES_MAX: u32 = 32;
+/// Distances below this count as this much: metros side by side are one search.
+const NEAR_KM: f64 = 50.0;
+/// Standard deviation of the logarithm of `cost_percent`.
+const COST_LOG_SD: f64 = 0.5;
+
+/// Draws cities as people list them, from one home.
+pub(super) struct Neighbours {
+    home: usize,
+    /// Pull of each metro and all before it; the home's own is 0.
+    reached: Vec<u64>,
+}
+
+impl Neighbours {
+    /// The pull of a metro is its labour force divided by the square root of the
+    /// distance: the exponents that fit the migration flows between the 50 largest
+    /// metros (1.07 and 0.55, see `docs/DATA.md`), rounded.
+    pub(super) fn new(metros: &[Metro], home: usize) -> Self {
+        let mut sum = 0;
+        let reached = metros.iter().enumerate().map(|(i, metro)| {
+            if i != home {
+                let km = distance_km(&metros[home], metro).max(NEAR_KM);
+                sum += (metro.labour_force as f64 / libm::sqrt(km)) as u64 + 1;
+            }
+            sum
+        });
+        Self { home, reached: reached.collect() }
+    }
+
+    /// The mobility set of one worker; `purpose` and the 64 after it are its draws.
+    pub(super) fn draw(&self, metros: &[Metro], noise: Noise, purpose: u32) -> MobilitySpec {
+        let kind = noise.below(purpose, 100);
+        if kind < HOME_ONLY_PERCENT || self.reached.len() < 2 {
+            return MobilitySpec::HomeOnly;
+        }
+        if kind < HOME_ONLY_PERCENT + ANY_PERCENT {
+            return MobilitySpec::Any;
+        }
+        let wanted = LISTED_MIN + noise.below(purpose + 1, LISTED_MAX - LISTED_MIN + 1);
+        let wanted = wanted.min(self.reached.len() as u64 - 1) as usize;
+        let mut listed: Vec<usize> = Vec::with_capacity(wanted);
+        for purpose in purpose + 2..purpose + 2 + TRIES_MAX {
+            if listed.len() == wanted {
+                break;
+            }
+            let city = self.pulled(noise, purpose);
+            if !listed.contains(&city) {
+                listed.push(city);
+            }
+        }
+        listed.sort_unstable();
+        MobilitySpec::Listed(listed.into_iter().map(|city| metros[city].id.clone()).collect())
+    }
+
+    /// One metro, as likely as its pull is strong; never the home.
+    fn pulled(&self, noise: Noise, purpose: u32) -> usize {
+        let sum = self.reached[self.reached.len() - 1];
+        let point = noise.below(purpose, sum);
+        let city = self.reached.partition_point(|reached| *reached <= point);
+        debug_assert_ne!(city, self.home);
+        city
+    }
+}
+
+/// The worker's own multiplier on the cost of moving: log-normal around 100, 10..400.
+pub(super) fn cost_percent(draw: f64) -> u16 {
+    libm::round(100.0 * libm::exp(COST_LOG_SD * draw)).clamp(10.0, 400.0) as u16
+}
+
+/// Kilometres between two metros on the great circle (haversine).
+fn distance_km(a: &Metro, b: &Metro) -> f64 {
+    let radians = |degrees: f64| degrees * (std::f64::consts::PI / 180.0);
+    let (phi_a, phi_b) = (radians(a.latitude), radians(b.latitude));
+    let half_phi = libm::sin((phi_b - phi_a) / 2.0);
+    let half_lambda = libm::sin(radians(b.longitude - a.longitude) / 2.0);
+    let h = half_phi * half_phi + libm::cos(phi_a) * libm::cos(phi_b) * half_lambda * half_lambda;
+    2.0 * 6371.0088 * libm::asin(libm::sqrt(h.clamp(0.0, 1.0)))
+}

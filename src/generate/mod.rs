@@ -1,0 +1,257 @@
+//! Markets generated from real data about US metropolitan areas.
+//!
+//! There is no open register of people who seek work or of what employers offer, so
+//! both are generated from published margins: how many are unemployed in a metro,
+//! which occupations it has, what they pay, what they are made of, how often their
+//! jobs fall open. Cities are real; workers, vacancies and employers are not, and
+//! say so in their labels and names. `docs/DATA.md` has every rule.
+//!
+//! [`generate`] makes a whole market at once. A national market has six million
+//! workers; [`Generator`] makes it metro by metro, each a pure function of the plan
+//! and the metro, in any order.
+
+mod apportion;
+mod mobility;
+mod noise;
+mod plan;
+mod profiles;
+mod tables;
+mod vacancies;
+mod workers;
+
+pub use plan::{METROS_MAX, Plan, QUARTERS_MAX, Scale};
+
+use crate::domain::{
+    CitySpec, Labels, MarketName, MoveCostSpec, RegionName, RegionSpec, Settings, VacancySpec,
+    Violation, WorkerSpec,
+};
+use apportion::largest_remainder;
+use noise::{Key, Kind, Noise};
+use profiles::Profile;
+use tables::{Cell, Occupation, Tables};
+
+/// The label that tells that a record is generated; its value is `true`.
+pub const GENERATED_LABEL: &str = "generated";
+/// The label that holds the occupation's OEWS code, such as `15-1252`.
+pub const OCCUPATION_LABEL: &str = "occupation";
+
+/// A market without its people and vacancies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// An id that tells the plan.
+    pub id: MarketName,
+    /// A name for people, which says that the market is generated.
+    pub display_name: Box<str>,
+    /// The settings of every generated market.
+    pub settings: Settings,
+    /// The market's lottery seed, from the plan's seed.
+    pub lottery_seed: u64,
+    /// The states of the cities, by id.
+    pub regions: Vec<RegionSpec>,
+    /// The metros, largest labour force first.
+    pub cities: Vec<CitySpec>,
+    /// Overrides of the cost of moving: none, the distance formula holds everywhere.
+    pub move_costs: Vec<MoveCostSpec>,
+}
+
+/// The people and vacancies of one metro.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// By occupation.
+    pub workers: Vec<WorkerSpec>,
+    /// By occupation.
+    pub vacancies: Vec<VacancySpec>,
+}
+
+/// A whole market.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generated {
+    /// Everything but the people and vacancies.
+    pub frame: Frame,
+    /// By metro, then occupation.
+    pub workers: Vec<WorkerSpec>,
+    /// By metro, then occupation.
+    pub vacancies: Vec<VacancySpec>,
+}
+
+/// How far a generation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Metros done.
+    pub metros: usize,
+    /// Metros in all.
+    pub metros_total: usize,
+    /// Workers made.
+    pub workers: usize,
+    /// Workers in all.
+    pub workers_total: u64,
+    /// Vacancies made.
+    pub vacancies: usize,
+}
+
+/// Generates a market metro by metro.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    plan: Plan,
+    tables: Tables,
+    profiles: Vec<Profile>,
+    /// Workers of each metro.
+    workers: Vec<u64>,
+    /// Openings of each metro.
+    openings: Vec<u64>,
+}
+
+impl Generator {
+    /// Reads the tables and shares the totals out among the metros.
+    pub fn new(plan: &Plan) -> Result<Self, Violation> {
+        plan.check()?;
+        let tables = Tables::load(plan.metros);
+        let profiles = Profile::all(&tables);
+        let mut generator =
+            Self { plan: *plan, tables, profiles, workers: Vec::new(), openings: Vec::new() };
+        let metros = &generator.tables.metros;
+        let unemployed: Vec<u128> = metros.iter().map(|m| u128::from(m.unemployed)).collect();
+        let openings: Vec<u128> =
+            metros.iter().map(|m| vacancies::openings_of_metro(&generator, m)).collect();
+        let scaled = |sum: u128, unit: u128| {
+            let unit = unit * 1_000_000;
+            ((sum * u128::from(plan.scale.millionths()) + unit / 2) / unit) as u64
+        };
+        let workers_total = scaled(unemployed.iter().sum(), 1);
+        let openings_total = scaled(openings.iter().sum(), vacancies::OPENINGS_UNIT);
+        generator.workers = largest_remainder(&unemployed, workers_total);
+        generator.openings = largest_remainder(&openings, openings_total);
+        Ok(generator)
+    }
+
+    /// Metros of the market.
+    pub fn metros(&self) -> usize {
+        self.tables.metros.len()
+    }
+
+    /// Workers of the market.
+    pub fn workers_total(&self) -> u64 {
+        self.workers.iter().sum()
+    }
+
+    /// Openings of the market; its vacancies are fewer, with several openings each.
+    pub fn openings_total(&self) -> u64 {
+        self.openings.iter().sum()
+    }
+
+    /// The people and vacancies of metro number `at`, as the cities of the
+    /// [frame](Self::frame) are numbered. The same whenever it is called.
+    ///
+    /// # Panics
+    /// If the market has no such metro.
+    pub fn metro(&self, at: usize) -> Pool {
+        Pool {
+            workers: workers::of_metro(self, at, self.workers[at]),
+            vacancies: vacancies::of_metro(self, at, self.openings[at]),
+        }
+    }
+
+    /// The market around its people and vacancies.
+    pub fn frame(&self) -> Frame {
+        let Plan { metros, scale, seed, quarters } = self.plan;
+        let key = Key { kind: Kind::Lottery, metro: 0, occupation: 0, number: 0 };
+        let id = format!("generated-us-{metros}-{scale}-{quarters}q-{seed}");
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        Frame {
+            id: MarketName::parse("id", &id).expect("numbers and hyphens make a name"),
+            display_name: format!(
+                "Generated US labour market: {metros} metro{}, scale {scale}, {quarters} quarter{} \
+                 of openings, seed {seed}",
+                plural(metros),
+                plural(quarters as usize),
+            )
+            .into(),
+            settings: settings(),
+            lottery_seed: Noise::new(seed, key).bits(0),
+            regions: self.regions(),
+            cities: self.cities(),
+            move_costs: Vec::new(),
+        }
+    }
+
+    fn regions(&self) -> Vec<RegionSpec> {
+        let region = |metro: &tables::Metro| RegionSpec {
+            id: region_name(&metro.state),
+            display_name: metro.state_name.clone(),
+            parent: None,
+            intake_cap: None,
+        };
+        let mut regions: Vec<_> = self.tables.metros.iter().map(region).collect();
+        regions.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        regions.dedup_by(|a, b| a.id == b.id);
+        regions
+    }
+
+    fn cities(&self) -> Vec<CitySpec> {
+        let city = |metro: &tables::Metro| CitySpec {
+            id: metro.id.clone(),
+            display_name: metro.name.clone(),
+            region: Some(region_name(&metro.state)),
+            latitude: metro.latitude,
+            longitude: metro.longitude,
+            cost_of_living: metro.cost_of_living,
+            population: metro.population,
+            intake_cap: None,
+            move_subsidy: 0,
+        };
+        self.tables.metros.iter().map(city).collect()
+    }
+
+    fn occupation(&self, cell: &Cell) -> &Occupation {
+        &self.tables.occupations[usize::from(cell.occupation)]
+    }
+}
+
+/// Generates the whole market of `plan` at once. `progress` hears of every metro.
+pub fn generate(plan: &Plan, mut progress: impl FnMut(Progress)) -> Result<Generated, Violation> {
+    let generator = Generator::new(plan)?;
+    let workers_total = generator.workers_total();
+    let mut workers = Vec::with_capacity(workers_total as usize);
+    let mut vacancies = Vec::new();
+    for at in 0..generator.metros() {
+        let pool = generator.metro(at);
+        workers.extend(pool.workers);
+        vacancies.extend(pool.vacancies);
+        progress(Progress {
+            metros: at + 1,
+            metros_total: generator.metros(),
+            workers: workers.len(),
+            workers_total,
+            vacancies: vacancies.len(),
+        });
+    }
+    Ok(Generated { frame: generator.frame(), workers, vacancies })
+}
+
+/// The settings of every generated market; money is US dollars.
+fn settings() -> Settings {
+    Settings {
+        currency: "USD".into(),
+        fixed_move_cost: 15_000,
+        move_cost_per_km: 5,
+        horizon_years: 3,
+        fit_value: 5_000,
+        shortfall_weight_bp: 5_000,
+        max_shortfall_bp: 2_000,
+        min_fit_bp: 8_000,
+        local_bonus_bp: 500,
+        ..Settings::default()
+    }
+}
+
+fn region_name(state: &str) -> RegionName {
+    RegionName::parse("region", &format!("us-{state}")).expect("codes of states are names")
+}
+
+/// The labels of every generated worker and vacancy.
+fn labels(occupation: &Occupation) -> Labels {
+    Box::new([
+        (GENERATED_LABEL.into(), "true".into()),
+        (OCCUPATION_LABEL.into(), occupation.code.clone()),
+    ])
+}
