@@ -1,6 +1,9 @@
 //! Gale: a stable-matching server for labour markets that span cities.
+pub mod cli;
 pub mod domain;
 pub mod generate;
+pub mod grpc;
 pub mod matching;
 pub mod preferences;
 pub mod proto;
+pub mod telemetry;

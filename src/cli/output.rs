@@ -151,9 +151,10 @@ pub fn count(number: u64, thing: &str) -> String {
 
 /// A bar for `total` units of work, on stderr; invisible where stderr is no terminal.
 pub fn bar(label: &str, total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:<24} [{bar:32}] {human_pos}/{human_len} {elapsed}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
+    let style =
+        ProgressStyle::with_template("{msg:<24} [{bar:32}] {human_pos}/{human_len} {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
     ProgressBar::new(total).with_style(style).with_message(label.to_owned())
 }
 

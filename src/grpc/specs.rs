@@ -110,10 +110,10 @@ impl From<&MoveCostSpec> for v1::MoveCost {
 
 impl From<&WorkerSpec> for v1::Worker {
     fn from(spec: &WorkerSpec) -> Self {
-        let skills = spec.skills.iter().map(|(skill, level)| v1::Skill {
-            skill: skill.to_string(),
-            level: u32::from(*level),
-        });
+        let skills = spec
+            .skills
+            .iter()
+            .map(|(skill, level)| v1::Skill { skill: skill.to_string(), level: u32::from(*level) });
         Self {
             id: spec.id.to_string(),
             home_city: spec.home_city.to_string(),
