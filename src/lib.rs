@@ -4,6 +4,7 @@ pub mod domain;
 pub mod generate;
 pub mod grpc;
 pub mod matching;
+pub mod mutants;
 pub mod preferences;
 pub mod proto;
 pub mod telemetry;

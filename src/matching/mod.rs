@@ -1,5 +1,47 @@
 //! Matching: deferred acceptance under a forest of capacities, and its certificate.
+//!
+//! Everything here is pure: no clock, no randomness, integers only, and the result
+//! depends on the *set* of workers and vacancies alone, not on their order.
+//!
+//! * [`problem`]: what one clearing works on;
+//! * [`clear`]: the engine. It has two primitives and no others, [`Engine::demand`]
+//!   (the best vacancy that would take this worker now) and [`Engine::recruit`] (the
+//!   best worker who would come to this vacancy now), over an [`index`] of what
+//!   cannot change during a clearing and the [`seats`] of what does. Both sides'
+//!   deferred acceptance are loops over these two;
+//! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
+//! * [`certify`]: an independent check that shares no index with the engine;
+//! * [`naive`]: the slow and obvious twin that the tests compare the engine with.
+//!
+//! Gale and Shapley, "College Admissions and the Stability of Marriage" (1962);
+//! Kamada and Kojima, "Efficient Matching under Distributional Constraints" (2015);
+//! Azevedo and Leshno, "A Supply and Demand Framework for Two-Sided Matching
+//! Markets" (2016), from which come the words demand and cutoff.
 
+mod certificate;
+mod choice;
+mod control;
+mod cutoff;
+mod demand;
+mod engine;
+mod fitting;
+mod hash;
+mod index;
+mod key;
+pub mod naive;
+mod postings;
 pub mod problem;
+mod rankings;
+mod recruit;
+mod seats;
+mod vacancy_proposing;
+mod worker_proposing;
 
+pub use certificate::{Certificate, Infeasible, certify};
+pub use choice::choose;
+pub use control::{Cancelled, Control, Phase, Progress};
+pub use cutoff::{Binding, Cutoff, cutoffs};
+pub use engine::{Cleared, Counters, Engine, Error, Matching, Offer, Recruit, clear};
+pub use hash::matching_hash;
+pub use key::Key;
 pub use problem::{CapSet, Post, Problem, Seeker};

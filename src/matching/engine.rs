@@ -1,0 +1,153 @@
+//! The engine: an index, the seats, and the two queries over them.
+
+use super::control::{Cancelled, Control, Phase};
+use super::demand::Scratch;
+use super::index::Index;
+use super::key::Key;
+use super::recruit::Recruiting;
+use super::seats::Seats;
+use super::{Problem, vacancy_proposing, worker_proposing};
+use crate::domain::Side;
+
+/// Who is matched with whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matching {
+    /// By worker number: the number of the vacancy that she holds.
+    pub vacancy_of: Vec<Option<u32>>,
+}
+
+impl Matching {
+    /// The pairs (worker number, vacancy number), by ascending worker.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let held = self.vacancy_of.iter().enumerate();
+        held.filter_map(|(w, vacancy)| vacancy.map(|v| (w as u32, v)))
+    }
+}
+
+/// What a clearing cost, in counts that do not depend on the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Times that a worker entered a vacancy, or a vacancy hired a worker.
+    pub proposals: u64,
+    /// Calls of [`Engine::demand`] or [`Engine::recruit`].
+    pub queries: u64,
+    /// Pairs whose fit or score was computed.
+    pub evaluations: u64,
+}
+
+/// A matching with what it cost to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// The matching.
+    pub matching: Matching,
+    /// What it cost.
+    pub counters: Counters,
+}
+
+/// Why there is no matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The computation was told to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// Vacancies cannot propose under the `TARGETS` cap order.
+    #[error("vacancies cannot propose under the TARGETS cap order")]
+    UnsupportedMechanism,
+}
+
+/// What a worker would get if she asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The vacancy's place in the engine's index.
+    pub(super) place: u32,
+    /// Its value to the worker.
+    pub value: i64,
+    /// The worker's key at the vacancy.
+    pub key: Key,
+}
+
+/// Whom a vacancy would get if it asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recruit {
+    /// The worker's number.
+    pub worker: u32,
+    /// The vacancy's value to the worker.
+    pub value: i64,
+    /// The worker's key at the vacancy.
+    pub key: Key,
+}
+
+/// One clearing in progress: the index of the problem, the matching so far with its
+/// cutoffs, and the two queries `demand` and `recruit`.
+pub struct Engine<'p> {
+    pub(super) index: Index<'p>,
+    pub(super) seats: Seats,
+    pub(super) scratch: Scratch,
+    pub(super) recruiting: Recruiting,
+    pub(super) counters: Counters,
+}
+
+impl<'p> Engine<'p> {
+    /// Indexes the problem; nobody holds anything yet.
+    pub fn new(problem: &'p Problem) -> Self {
+        let index = Index::of(problem);
+        let seats = Seats::of(&index);
+        let scratch = Scratch::of(&index);
+        let recruiting = Recruiting::of(&index);
+        Self { index, seats, scratch, recruiting, counters: Counters::default() }
+    }
+
+    /// Lets a worker propose, then whoever she displaces, until nobody is displaced.
+    pub fn propose(&mut self, worker: u32) {
+        let mut proposer = Some(worker);
+        while let Some(w) = proposer {
+            proposer = self.demand(w).and_then(|offer| self.accept(w, offer));
+        }
+    }
+
+    /// Lets a worker who holds nothing take an offer. Returns the worker displaced.
+    pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
+        self.counters.proposals += 1;
+        self.seats.enter(&self.index, w, offer.place, offer.key, offer.value)
+    }
+
+    /// Moves a recruit to the vacancy at `place`, which has room for her. Returns the
+    /// place that she leaves.
+    pub(super) fn hire(&mut self, place: u32, recruit: Recruit) -> Option<u32> {
+        self.counters.proposals += 1;
+        let left = self.seats.leave(&self.index, recruit.worker);
+        let Recruit { worker, value, key } = recruit;
+        let displaced = self.seats.enter(&self.index, worker, place, key, value);
+        assert!(displaced.is_none(), "a recruit enters where there is room");
+        left
+    }
+
+    /// The matching so far, by numbers of the problem.
+    pub fn matching(&self) -> Matching {
+        let mut vacancy_of = vec![None; self.index.problem.workers.len()];
+        self.seats.for_each(|w, place| {
+            vacancy_of[w as usize] = Some(self.index.number[place as usize]);
+        });
+        Matching { vacancy_of }
+    }
+}
+
+/// Clears a problem by deferred acceptance: with [`Side::Worker`] proposing the
+/// worker-optimal stable matching, with [`Side::Vacancy`] the worker-pessimal one.
+///
+/// # Errors
+/// [`Error::Cancelled`] when `control` says so; [`Error::UnsupportedMechanism`] for
+/// vacancies proposing under the `TARGETS` cap order.
+pub fn clear(problem: &Problem, side: Side, control: &Control) -> Result<Cleared, Error> {
+    if side == Side::Vacancy && problem.by_targets() {
+        return Err(Error::UnsupportedMechanism);
+    }
+    control.begin(Phase::Indexing, 0)?;
+    let mut engine = Engine::new(problem);
+    match side {
+        Side::Worker => worker_proposing::run(&mut engine, control)?,
+        Side::Vacancy => vacancy_proposing::run(&mut engine, control)?,
+    }
+    Ok(Cleared { matching: engine.matching(), counters: engine.counters })
+}

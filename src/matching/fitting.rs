@@ -1,0 +1,222 @@
+//! Requirement lists, stored once each, and the fit of a worker to one of them.
+//!
+//! Employers ask for the same lists over and over, and the fit depends on the worker
+//! and the list alone, never on city or salary. So lists are hash-consed: a *profile*
+//! is a requirement list with a least fit; a *family* is all profiles that ask for
+//! the same skills with the same weights, and has the least levels that any of them
+//! asks for, so that its fit bounds theirs from above.
+
+use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
+use crate::domain::{Requirement, SkillIx};
+use crate::preferences::Levels;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// One requirement. A minimum of 0 refuses nobody.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    pub skill: SkillIx,
+    pub weight: u16,
+    pub desired: u8,
+    pub minimum: u8,
+}
+
+/// A profile or a family: a range of asks, mandatory ones first, with their weights' sum.
+#[derive(Clone, Debug)]
+pub(super) struct AskList {
+    asks: Range<u32>,
+    weights: u32,
+    /// Least fit accepted, in basis points.
+    pub min_fit: u32,
+}
+
+/// A worker's levels, spread by skill.
+pub(super) struct Sheet<'a>(pub &'a [u8]);
+
+impl Levels for Sheet<'_> {
+    #[inline]
+    fn level(&self, skill: SkillIx) -> u8 {
+        self.0[skill.at()]
+    }
+}
+
+/// All profiles and families.
+pub(super) struct Fitting {
+    asks: Vec<Ask>,
+    pub profiles: Vec<AskList>,
+    pub family_of: Vec<u32>,
+    pub families: Vec<AskList>,
+    /// `floor(10000 * min(level, desired) / desired)` at `desired << 7 | level`.
+    ratios: Box<[u16]>,
+}
+
+/// Fits of every level to every desired level, so that the kernel need not divide.
+fn ratios() -> Box<[u16]> {
+    let ratio = |at: u32| match (at >> 7, at & 127) {
+        (0, _) => 0,
+        (desired, level) => (FIT_MAX * level.min(desired) / desired) as u16,
+    };
+    (0..(u32::from(SKILL_LEVEL_MAX) + 1) << 7).map(ratio).collect()
+}
+
+impl Fitting {
+    /// No lists yet.
+    pub fn new() -> Self {
+        let (asks, profiles, family_of, families) = Default::default();
+        Self { asks, profiles, family_of, families, ratios: ratios() }
+    }
+
+    /// The mandatory and other requirements of a list.
+    pub fn asks(&self, list: &AskList) -> &[Ask] {
+        &self.asks[list.asks.start as usize..list.asks.end as usize]
+    }
+
+    /// The requirements with a minimum.
+    pub fn gates(&self, list: &AskList) -> impl Iterator<Item = Ask> + '_ {
+        self.asks(list).iter().copied().take_while(|ask| ask.minimum > 0)
+    }
+
+    /// Whether the levels reach every mandatory minimum.
+    #[inline]
+    pub fn meets(&self, list: &AskList, levels: &impl Levels) -> bool {
+        for ask in self.asks(list) {
+            if ask.minimum == 0 {
+                break;
+            }
+            if levels.level(ask.skill) < ask.minimum {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The fit, in basis points: `preferences::fit` without its divisions.
+    #[inline]
+    pub fn fit(&self, list: &AskList, levels: &impl Levels) -> u32 {
+        if list.weights == 0 {
+            return FIT_MAX;
+        }
+        let mut sum = 0_u32;
+        for ask in self.asks(list) {
+            let at = usize::from(ask.desired) << 7 | usize::from(levels.level(ask.skill) & 127);
+            // At most 16 * 1000 * 10000.
+            sum = sum.wrapping_add(u32::from(ask.weight) * u32::from(self.ratios[at]));
+        }
+        sum / list.weights
+    }
+
+    /// The fit of a worker who is accepted; `None` for one who is not.
+    #[inline]
+    pub fn accepted_fit(&self, list: &AskList, levels: &impl Levels) -> Option<u32> {
+        if !self.meets(list, levels) {
+            return None;
+        }
+        let fit = self.fit(list, levels);
+        (fit >= list.min_fit).then_some(fit)
+    }
+
+    fn push(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
+        asks.sort_by_key(|ask| (ask.minimum == 0, commonness[ask.skill.at()]));
+        let start = self.asks.len() as u32;
+        let weights = asks.iter().map(|ask| u32::from(ask.weight)).sum();
+        self.asks.extend(asks);
+        AskList { asks: start..self.asks.len() as u32, weights, min_fit }
+    }
+}
+
+/// Stores requirement lists once each.
+pub(super) struct Consing<'p> {
+    fitting: Fitting,
+    profiles: HashMap<(&'p [Requirement], u32), u32, foldhash::fast::FixedState>,
+    families: HashMap<Vec<(SkillIx, u16)>, u32, foldhash::fast::FixedState>,
+    members: Vec<Vec<Ask>>,
+    min_fits: Vec<u32>,
+    commonness: &'p [u32],
+}
+
+impl<'p> Consing<'p> {
+    /// `commonness` counts the workers with each skill: rare skills are asked first.
+    pub fn new(commonness: &'p [u32]) -> Self {
+        let (profiles, families, members, min_fits) = Default::default();
+        Self { fitting: Fitting::new(), profiles, families, members, min_fits, commonness }
+    }
+
+    /// The profile of a requirement list with a least fit.
+    pub fn profile(&mut self, requirements: &'p [Requirement], min_fit: u32) -> u32 {
+        if let Some(known) = self.profiles.get(&(requirements, min_fit)) {
+            return *known;
+        }
+        let asks = requirements.iter().map(|r| Ask {
+            skill: r.skill,
+            weight: r.weight,
+            desired: r.desired_level,
+            minimum: r.minimum_level.unwrap_or(0),
+        });
+        let asks: Vec<Ask> = asks.collect();
+        let family = self.family(&asks, min_fit);
+        let profile = self.fitting.profiles.len() as u32;
+        let list = self.fitting.push(asks, min_fit, self.commonness);
+        self.fitting.profiles.push(list);
+        self.fitting.family_of.push(family);
+        self.profiles.insert((requirements, min_fit), profile);
+        profile
+    }
+
+    /// The family of a profile, its bounds lowered to include it.
+    fn family(&mut self, asks: &[Ask], min_fit: u32) -> u32 {
+        let name: Vec<_> = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
+        let next = self.members.len() as u32;
+        let family = *self.families.entry(name).or_insert(next);
+        if family == next {
+            self.members.push(asks.to_vec());
+            self.min_fits.push(min_fit);
+            return family;
+        }
+        for (bound, ask) in self.members[family as usize].iter_mut().zip(asks) {
+            bound.desired = bound.desired.min(ask.desired);
+            bound.minimum = bound.minimum.min(ask.minimum);
+        }
+        let least = &mut self.min_fits[family as usize];
+        *least = min_fit.min(*least);
+        family
+    }
+
+    /// All lists, with the families' bounds.
+    pub fn finish(mut self) -> Fitting {
+        for (asks, min_fit) in self.members.into_iter().zip(self.min_fits) {
+            let list = self.fitting.push(asks, min_fit, self.commonness);
+            self.fitting.families.push(list);
+        }
+        self.fitting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the kernel is `preferences::fit` to the last unit. Method: every level
+    /// against every desired level, and a list of several.
+    #[test]
+    fn kernel_agrees_with_the_formula() {
+        let commonness = [0; 3];
+        let ask = |skill, desired_level, weight| Requirement {
+            skill: SkillIx(skill),
+            weight,
+            desired_level,
+            minimum_level: None,
+        };
+        for desired in 1..=100 {
+            let requirements = [ask(0, desired, 7), ask(1, 33, 1_000), ask(2, 97, 13)];
+            let mut consing = Consing::new(&commonness);
+            let profile = consing.profile(&requirements, 0);
+            let fitting = consing.finish();
+            for level in 0..=100 {
+                let levels = [level, 100 - level, 41];
+                let expected = crate::preferences::fit(&Sheet(&levels), &requirements);
+                let list = &fitting.profiles[profile as usize];
+                assert_eq!(fitting.fit(list, &Sheet(&levels)), expected);
+            }
+        }
+    }
+}

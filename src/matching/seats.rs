@@ -1,0 +1,363 @@
+//! What changes during a clearing: who holds what, what is full, and the cutoffs.
+//!
+//! The choice function of `choice`, kept one newcomer at a time: a newcomer enters the
+//! vacancy; if it is over its openings its worst leaves; else, if a set around it is
+//! over its cap, whoever is last in the smallest such set leaves. Last is the worst
+//! key (`SCORE`), or the worst at the vacancy with the last slot (`TARGETS`).
+
+use super::index::{Index, NOWHERE};
+use super::key::{Bid, Key, Worth, ranks_by_id};
+use crate::domain::CityIx;
+use crate::mutants;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+
+/// A capped set: a mark for every match inside it, whoever is last first.
+struct CapState {
+    capacity: u64,
+    parent: Option<u32>,
+    marks: BTreeSet<u128>,
+}
+
+impl CapState {
+    fn is_full(&self) -> bool {
+        self.marks.len() as u64 >= self.capacity
+    }
+}
+
+/// Least cutoffs per node of one level; conservative: too low is allowed, too high is not.
+#[derive(Default)]
+struct Floors {
+    keys: Vec<Key>,
+    /// Raises since the floor was computed: large nodes are recomputed now and then.
+    debts: Vec<u32>,
+}
+
+impl Floors {
+    fn of(count: usize) -> Self {
+        Self { keys: vec![Key::NONE; count], debts: vec![0; count] }
+    }
+}
+
+/// See the module.
+pub(super) struct Seats {
+    /// By worker: the place held, and its value to the worker.
+    place_of: Vec<u32>,
+    value_of: Vec<i64>,
+    /// By place: the keys held, worst first; and the least key that fails, which is
+    /// that of the worst once the openings are full.
+    held: Vec<BinaryHeap<Reverse<Key>>>,
+    own: Vec<Key>,
+    buckets: Floors,
+    cells: Floors,
+    families: Floors,
+    sets: Vec<CapState>,
+    by_targets: bool,
+    /// Under caps: places by vacancy rank (`SCORE`) or by id (`TARGETS`), and back.
+    marked: Vec<u32>,
+    id_rank: Vec<u32>,
+}
+
+impl Seats {
+    /// Everything free.
+    pub fn of(index: &Index) -> Self {
+        let problem = index.problem;
+        let set = |set: &super::CapSet| CapState {
+            capacity: set.capacity,
+            parent: set.parent.filter(|_| !mutants::active("outer-cap-ignored")),
+            marks: BTreeSet::new(),
+        };
+        let mut seats = Self {
+            place_of: vec![NOWHERE; problem.workers.len()],
+            value_of: vec![i64::MIN; problem.workers.len()],
+            held: vec![BinaryHeap::new(); problem.vacancies.len()],
+            own: vec![Key::NONE; problem.vacancies.len()],
+            buckets: Floors::of(index.buckets.len()),
+            cells: Floors::of(index.cells.len()),
+            families: Floors::of(index.families.len()),
+            sets: problem.sets.iter().map(set).collect(),
+            by_targets: problem.by_targets(),
+            marked: Vec::new(),
+            id_rank: Vec::new(),
+        };
+        seats.prepare_marks(index);
+        for place in 0..problem.vacancies.len() as u32 {
+            if !mutants::active("zero-openings-open") {
+                seats.refresh(index, place);
+            }
+        }
+        seats
+    }
+
+    fn prepare_marks(&mut self, index: &Index) {
+        if self.sets.is_empty() {
+            return;
+        }
+        let by_number = |ranks: &[u32]| -> Vec<u32> {
+            index.number.iter().map(|number| ranks[*number as usize]).collect()
+        };
+        if self.by_targets {
+            self.id_rank = by_number(&ranks_by_id(index.problem));
+        }
+        let order = if self.by_targets { &self.id_rank } else { &index.rank };
+        self.marked = super::key::inverse(order);
+    }
+
+    /// The place that worker `w` holds.
+    pub fn place_of(&self, w: u32) -> Option<u32> {
+        let place = self.place_of[w as usize];
+        (place != NOWHERE).then_some(place)
+    }
+
+    /// What worker `w` holds is worth to her.
+    #[inline]
+    pub fn worth_of(&self, index: &Index, w: u32) -> Worth {
+        match self.place_of[w as usize] {
+            NOWHERE => Worth::NOTHING,
+            place => Worth::new(self.value_of[w as usize], index.rank[place as usize]),
+        }
+    }
+
+    /// Whether the openings at `place` are full.
+    pub fn is_filled(&self, index: &Index, place: u32) -> bool {
+        let number = index.number[place as usize] as usize;
+        self.held[place as usize].len() >= index.problem.vacancies[number].openings as usize
+    }
+
+    /// Whether a set is full.
+    pub fn is_full(&self, set: u32) -> bool {
+        self.sets[set as usize].is_full()
+    }
+
+    /// The capped sets around a city, innermost first.
+    pub fn sets_around(&self, index: &Index, city: CityIx) -> impl Iterator<Item = u32> + '_ {
+        let innermost = index.problem.set_of_city.get(city.at()).copied().flatten();
+        std::iter::successors(innermost, |set| self.sets[*set as usize].parent)
+    }
+
+    /// The innermost full set around a city.
+    pub fn full_set(&self, index: &Index, city: CityIx) -> Option<u32> {
+        if self.sets.is_empty() {
+            return None;
+        }
+        self.sets_around(index, city).find(|set| self.is_full(*set))
+    }
+
+    /// The bid that must be beaten to get into the city, whatever the vacancy. Under
+    /// `TARGETS` that depends on the vacancy, and [`Self::admits`] alone decides.
+    pub fn city_bar(&self, index: &Index, city: CityIx) -> Bid {
+        match self.full_set(index, city) {
+            Some(set) if !self.by_targets => match self.sets[set as usize].marks.first() {
+                Some(mark) => bid_of(*mark),
+                None => Bid::CLOSED,
+            },
+            _ => Bid::NONE,
+        }
+    }
+
+    /// Whether the vacancy at `place` takes a newcomer with that key now. `bar` is its city's.
+    #[inline]
+    pub fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
+        let own = self.own[place as usize];
+        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score() {
+            return false;
+        }
+        key > own
+            && Bid::new(key, index.rank[place as usize]) > bar
+            && (!self.by_targets || self.sets.is_empty() || self.has_slot(index, place, key))
+    }
+
+    /// `TARGETS`: whether a newcomer with that key finds a slot, if need be its worst's.
+    fn has_slot(&self, index: &Index, place: u32, key: Key) -> bool {
+        let Some(set) = self.full_set(index, index.city(place)) else { return true };
+        let held = &self.held[place as usize];
+        let next = self.slot(index, place, held.len() + 1);
+        // Marks of slots are complemented: the last slot is the least mark.
+        let last = self.sets[set as usize].marks.first();
+        last.is_some_and(|last| next > *last) || held.peek().is_some_and(|worst| key > worst.0)
+    }
+
+    /// The least cutoff in a bucket, cell, family.
+    #[inline]
+    pub fn bucket_floor(&self, bucket: u32) -> Key {
+        self.buckets.keys[bucket as usize]
+    }
+
+    #[inline]
+    pub fn cell_floor(&self, cell: u32) -> Key {
+        self.cells.keys[cell as usize]
+    }
+
+    #[inline]
+    pub fn family_floor(&self, family: u32) -> Key {
+        self.families.keys[family as usize]
+    }
+
+    /// Lets worker `w`, who holds nothing, into `place`, which must admit her. Returns
+    /// the worker who is displaced.
+    pub fn enter(&mut self, index: &Index, w: u32, place: u32, key: Key, value: i64) -> Option<u32> {
+        debug_assert!(self.place_of(w).is_none());
+        self.place_of[w as usize] = place;
+        self.value_of[w as usize] = value;
+        self.held[place as usize].push(Reverse(key));
+        self.mark(index, place, key, true);
+        let last = if self.held[place as usize].len() > self.openings(index, place) {
+            Some(place)
+        } else {
+            self.last_in_overfull_set(index, place)
+        };
+        let displaced = last.and_then(|last| self.displace_worst(index, last));
+        if last != Some(place) {
+            self.refresh(index, place);
+        }
+        displaced
+    }
+
+    /// Takes worker `w` out of the place that she holds, and returns it.
+    pub fn leave(&mut self, index: &Index, w: u32) -> Option<u32> {
+        let place = self.place_of(w)?;
+        let rank = index.ranks.worker[w as usize];
+        let key = self.held[place as usize].iter().find(|held| held.0.rank() == rank)?.0;
+        self.mark(index, place, key, false);
+        self.held[place as usize].retain(|held| held.0 != key);
+        self.place_of[w as usize] = NOWHERE;
+        self.value_of[w as usize] = i64::MIN;
+        self.refresh(index, place);
+        Some(place)
+    }
+
+    fn openings(&self, index: &Index, place: u32) -> usize {
+        index.problem.vacancies[index.number[place as usize] as usize].openings as usize
+    }
+
+    /// The place whose worst must leave because a set around `place` is over its cap.
+    fn last_in_overfull_set(&self, index: &Index, place: u32) -> Option<u32> {
+        if self.sets.is_empty() {
+            return None;
+        }
+        let over = |set: &u32| {
+            let set = &self.sets[*set as usize];
+            set.marks.len() as u64 > set.capacity
+        };
+        let set = self.sets_around(index, index.city(place)).find(over)?;
+        let mark = *self.sets[set as usize].marks.first()?;
+        let order = if self.by_targets { (!mark >> 32) as u32 } else { u32::MAX - mark as u32 };
+        Some(self.marked[order as usize])
+    }
+
+    fn displace_worst(&mut self, index: &Index, place: u32) -> Option<u32> {
+        let Reverse(key) = *self.held[place as usize].peek()?;
+        self.mark(index, place, key, false);
+        self.held[place as usize].pop();
+        let w = index.ranks.worker_at[key.rank() as usize];
+        self.place_of[w as usize] = NOWHERE;
+        self.value_of[w as usize] = i64::MIN;
+        self.refresh(index, place);
+        Some(w)
+    }
+
+    /// Adds or removes the mark of a match in every set around it. Under `TARGETS` the
+    /// mark is that of the last slot in use, so this is called while the match is held.
+    fn mark(&mut self, index: &Index, place: u32, key: Key, present: bool) {
+        if self.sets.is_empty() {
+            return;
+        }
+        let mark = if self.by_targets {
+            self.slot(index, place, self.held[place as usize].len())
+        } else {
+            u128::from(key.bits()) << 32 | u128::from(u32::MAX - index.rank[place as usize])
+        };
+        let mut next = index.problem.set_of_city[index.city(place).at()];
+        while let Some(set) = next {
+            let set = &mut self.sets[set as usize];
+            if present {
+                set.marks.insert(mark);
+            } else {
+                set.marks.remove(&mark);
+            }
+            next = set.parent;
+        }
+    }
+
+    /// The slot of the `nth` match at `place`, complemented: the last slot is the least.
+    fn slot(&self, index: &Index, place: u32, nth: usize) -> u128 {
+        let target = index.problem.vacancies[index.number[place as usize] as usize].target as usize;
+        let target = if mutants::active("target-ignored") { 0 } else { target };
+        let above_target = nth.saturating_sub(target) as u128;
+        let id = u128::from(self.id_rank[place as usize]);
+        !(above_target << 64 | id << 32 | nth as u128)
+    }
+
+    /// Computes the own cutoff of `place` anew, and with it the floors above.
+    fn refresh(&mut self, index: &Index, place: u32) {
+        let cutoff = if self.is_filled(index, place) {
+            self.held[place as usize].peek().map_or(Key::CLOSED, |worst| worst.0)
+        } else {
+            Key::NONE
+        };
+        let old = std::mem::replace(&mut self.own[place as usize], cutoff);
+        let bucket = index.bucket[place as usize];
+        if bucket == NOWHERE || cutoff == old {
+            return;
+        }
+        let cell = index.buckets[bucket as usize].parent;
+        let family = index.cells[cell as usize].parent;
+        if cutoff < old {
+            self.buckets.lower(bucket, cutoff);
+            self.cells.lower(cell, cutoff);
+            self.families.lower(family, cutoff);
+            return;
+        }
+        let inside = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
+        let places = &self.own[inside(&index.buckets[bucket as usize].inside)];
+        let Some(old) = self.buckets.raise(bucket, old, places) else { return };
+        let buckets = &self.buckets.keys[inside(&index.cells[cell as usize].inside)];
+        let Some(old) = self.cells.raise(cell, old, buckets) else { return };
+        let cells = &self.cells.keys[inside(&index.families[family as usize].inside)];
+        self.families.raise(family, old, cells);
+    }
+
+    /// Calls `each` with every (worker, place) held.
+    pub fn for_each(&self, mut each: impl FnMut(u32, u32)) {
+        for (w, place) in self.place_of.iter().enumerate() {
+            if *place != NOWHERE {
+                each(w as u32, *place);
+            }
+        }
+    }
+}
+
+impl Floors {
+    /// A cutoff inside `node` has fallen: its floor may not stay above.
+    fn lower(&mut self, node: u32, cutoff: Key) {
+        let floor = &mut self.keys[node as usize];
+        *floor = cutoff.min(*floor);
+    }
+
+    /// A cutoff inside `node` has risen from `old`. Returns the floor before, if it rose.
+    /// Large nodes are read again only after as many raises as make it cheap.
+    fn raise(&mut self, node: u32, old: Key, inside: &[Key]) -> Option<Key> {
+        let at = node as usize;
+        if old > self.keys[at] && self.debts[at] == 0 && !mutants::active("floor-too-high") {
+            return None;
+        }
+        self.debts[at] += 1;
+        if (self.debts[at] as usize) * 16 < inside.len() {
+            return None;
+        }
+        self.debts[at] = 0;
+        let floor = if mutants::active("floor-too-high") {
+            inside.iter().copied().max()?
+        } else {
+            inside.iter().copied().min()?
+        };
+        let before = std::mem::replace(&mut self.keys[at], floor);
+        (floor > before).then_some(before)
+    }
+}
+
+/// The bid that a `SCORE` mark stands for.
+fn bid_of(mark: u128) -> Bid {
+    let key = Key::from_bits((mark >> 32) as u64);
+    Bid::new(key, u32::MAX - mark as u32)
+}

@@ -1,0 +1,145 @@
+//! Markets for tests: small random ones that reach every corner of the model, and
+//! large synthetic ones to measure on. One seed gives one market.
+#![allow(dead_code)]
+
+pub mod large;
+pub mod random;
+
+use gale::domain::*;
+use gale::matching::{CapSet, Post, Problem, Seeker};
+use gale::preferences::Lottery;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// SplitMix64 (Steele, Lea and Flood 2014): all that tests need of randomness.
+#[derive(Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+
+    /// A number from `low` to `high`, both included.
+    pub fn within(&mut self, low: i64, high: i64) -> i64 {
+        low + self.below((high - low + 1) as u64) as i64
+    }
+
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for k in (1..items.len()).rev() {
+            items.swap(k, self.below(k as u64 + 1) as usize);
+        }
+    }
+
+    /// About normal with mean 0 and deviation 1, in thousandths (sum of twelve uniforms).
+    pub fn noise(&mut self) -> i64 {
+        (0..12).map(|_| self.within(0, 1000)).sum::<i64>() - 6000
+    }
+}
+
+/// A worker id made of a number.
+pub fn worker_id(number: u64) -> WorkerId {
+    WorkerId(Uuid::from_u64_pair(0xA000_0000_0000_4000, 0x8000_0000_0000_0000 | number))
+}
+
+/// A vacancy id made of a number: ascending numbers have ascending id bytes.
+pub fn vacancy_id(number: u64) -> VacancyId {
+    VacancyId(Uuid::from_u64_pair(0xB000_0000_0000_4000, 0x8000_0000_0000_0000 | number))
+}
+
+/// A plain worker in city 0, to be changed by struct update.
+pub fn worker(number: u64) -> Worker {
+    Worker {
+        id: worker_id(number),
+        home: CityIx(0),
+        cost_percent: 100,
+        skills: Box::default(),
+        expected_salary: 50_000,
+        reservation_salary: 50_000,
+        mobility: Mobility::Any,
+        ranking: None,
+        deadline: None,
+        labels: Box::default(),
+    }
+}
+
+/// A plain vacancy in city 0 with one opening, to be changed by struct update.
+pub fn vacancy(number: u64) -> Vacancy {
+    Vacancy {
+        id: vacancy_id(number),
+        city: CityIx(0),
+        employer: "".into(),
+        title: "".into(),
+        openings: 1,
+        target: 0,
+        salary: 60_000,
+        requirements: Box::default(),
+        min_fit_bp: None,
+        ranking: None,
+        deadline: None,
+        labels: Box::default(),
+    }
+}
+
+/// Adds a city at the next index.
+pub fn add_city(geography: &mut Geography, latitude: f64, longitude: f64, cost_of_living: i64) {
+    let at = CityIx::from_offset(geography.cities.len());
+    let mut km = geography.km_row(at, latitude, longitude).to_vec();
+    km.push(0);
+    let city = City {
+        id: CityName::parse("id", &format!("c{}", at.0)).unwrap(),
+        display_name: "".into(),
+        region: None,
+        latitude,
+        longitude,
+        cost_of_living,
+        population: 0,
+        intake_cap: None,
+        move_subsidy: 0,
+    };
+    geography.put_city(at, city, &km);
+}
+
+/// A problem of these records; slots are positions, all openings are free, no caps.
+pub fn problem(
+    settings: Settings,
+    geography: Geography,
+    workers: Vec<Worker>,
+    vacancies: Vec<Vacancy>,
+) -> Problem {
+    let seeker = |(slot, worker)| Seeker {
+        worker: Arc::new(worker),
+        slot: WorkerSlot::from_offset(slot),
+        declined: None,
+    };
+    let post = |(slot, vacancy): (usize, Vacancy)| Post {
+        slot: VacancySlot::from_offset(slot),
+        openings: vacancy.openings,
+        target: vacancy.target,
+        vacancy: Arc::new(vacancy),
+    };
+    let cities = geography.cities.len();
+    Problem {
+        settings: Arc::new(settings),
+        geography: Arc::new(geography),
+        lottery: Lottery { seed: 42 },
+        workers: workers.into_iter().enumerate().map(seeker).collect(),
+        vacancies: vacancies.into_iter().enumerate().map(post).collect(),
+        sets: Vec::<CapSet>::new(),
+        set_of_city: vec![None; cities],
+    }
+}

@@ -1,0 +1,236 @@
+//! The engine against its naive twin, on thousands of small random markets.
+//!
+//! Each market is cleared by the engine and by the twin, which knows nothing but the
+//! definitions; the matchings must be identical. `GALE_SEED=n` replays one market,
+//! `GALE_MARKETS=n` says how many there are.
+
+mod common;
+
+use common::{Random, large, random};
+use gale::domain::Side;
+use gale::matching::naive::Twin;
+use gale::matching::{
+    Binding, Control, Cutoff, Engine, Error, Matching, Problem, certify, choose, clear, cutoffs,
+    matching_hash,
+};
+use std::time::Instant;
+
+fn run(problem: &Problem, side: Side) -> Matching {
+    clear(problem, side, &Control::default()).expect("nobody cancels").matching
+}
+
+/// The seeds to test: one from `GALE_SEED`, or the first `GALE_MARKETS`.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("GALE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("GALE_MARKETS").unwrap_or(default),
+    }
+}
+
+/// What a run has seen, printed so that a reader can judge it.
+#[derive(Default, Debug)]
+struct Seen {
+    markets: u64,
+    uncapped: u64,
+    uncapped_with_several_stable: u64,
+    capped_by_score: u64,
+    capped_by_score_with_several_stable: u64,
+    capped_by_targets: u64,
+    binding_caps: u64,
+    rankings: u64,
+    declined: u64,
+    zero_openings: u64,
+    matched: u64,
+}
+
+/// Goal: the engine finds exactly what the definitions say, on both sides and under
+/// both cap orders, and the certificate agrees.
+#[test]
+fn engine_equals_naive_twin() {
+    let mut seen = Seen::default();
+    for seed in seeds(20_000) {
+        let (problem, features) = random::market(seed);
+        let twin = Twin::of(&problem);
+        let optimal = run(&problem, Side::Worker);
+        assert_eq!(optimal, twin.worker_proposing(), "worker-proposing: GALE_SEED={seed}");
+        check_certificate(&problem, &twin, &optimal, seed);
+        seen.markets += 1;
+        seen.rankings += u64::from(features.rankings);
+        seen.declined += u64::from(features.declined);
+        seen.zero_openings += u64::from(features.zero_openings);
+        seen.matched += optimal.pairs().count() as u64;
+        let binds = |cutoff: &Cutoff| matches!(cutoff.binding(), Some(Binding::Set(_)));
+        seen.binding_caps += u64::from(cutoffs(&problem, &optimal).iter().any(binds));
+        if problem.by_targets() {
+            seen.capped_by_targets += u64::from(features.capped);
+            let refused = clear(&problem, Side::Vacancy, &Control::default());
+            assert_eq!(refused.unwrap_err(), Error::UnsupportedMechanism);
+            continue;
+        }
+        let pessimal = run(&problem, Side::Vacancy);
+        assert_eq!(pessimal, twin.vacancy_proposing(), "vacancy-proposing: GALE_SEED={seed}");
+        check_certificate(&problem, &twin, &pessimal, seed);
+        let several = u64::from(optimal != pessimal);
+        if features.capped {
+            seen.capped_by_score += 1;
+            seen.capped_by_score_with_several_stable += several;
+        } else {
+            seen.uncapped += 1;
+            seen.uncapped_with_several_stable += several;
+        }
+    }
+    println!("{seen:#?}");
+}
+
+fn check_certificate(problem: &Problem, twin: &Twin, matching: &Matching, seed: u64) {
+    assert!(twin.is_stable(matching), "stable by definition: GALE_SEED={seed}");
+    let certificate = certify(problem, matching, &Control::default()).unwrap();
+    assert!(certificate.is_stable(), "certified: GALE_SEED={seed} {certificate:?}");
+    let pairs: Vec<_> = matching.pairs().collect();
+    assert_eq!(choose(problem, &pairs), pairs, "C keeps a feasible matching: GALE_SEED={seed}");
+}
+
+/// Goal: the certificate finds fault exactly when the definition does. Method: spoil
+/// stable matchings, sometimes beyond feasibility, and ask both.
+#[test]
+fn certificate_agrees_with_the_definition() {
+    let (mut spoilt, mut unstable) = (0, 0);
+    for seed in seeds(10_000) {
+        let (problem, _) = random::market(seed);
+        let twin = Twin::of(&problem);
+        let stable = run(&problem, Side::Worker);
+        let mut random = Random(seed ^ 0x5EED);
+        for _ in 0..3 {
+            let matching = spoil(&mut random, &problem, &stable);
+            let certificate = certify(&problem, &matching, &Control::default()).unwrap();
+            let by_definition = twin.is_stable(&matching);
+            assert_eq!(certificate.is_stable(), by_definition, "GALE_SEED={seed} {matching:?}");
+            assert_eq!(certificate.blocking.len() as u64, certificate.blocking_pairs);
+            spoilt += 1;
+            unstable += u64::from(!by_definition);
+        }
+    }
+    println!("certificate: {spoilt} spoilt matchings, {unstable} of them unstable");
+}
+
+/// Moves or unmatches a few workers.
+fn spoil(random: &mut Random, problem: &Problem, stable: &Matching) -> Matching {
+    let mut matching = stable.clone();
+    for _ in 0..random.within(1, 3) {
+        let w = random.below(problem.workers.len() as u64) as usize;
+        let v = random.below(problem.vacancies.len() as u64) as u32;
+        matching.vacancy_of[w] = (!random.one_in(3)).then_some(v);
+    }
+    matching
+}
+
+/// Goal: the result depends on the set of workers and vacancies alone. Method: shuffle both.
+#[test]
+fn order_of_input_changes_nothing() {
+    for seed in seeds(3_000) {
+        let (problem, _) = random::market(seed);
+        let mut shuffled = problem.clone();
+        let mut random = Random(seed ^ 0x0D0E);
+        random.shuffle(&mut shuffled.workers);
+        random.shuffle(&mut shuffled.vacancies);
+        for side in [Side::Worker, Side::Vacancy] {
+            if side == Side::Vacancy && problem.by_targets() {
+                continue;
+            }
+            let hash = |problem: &Problem| hash(problem, &run(problem, side));
+            assert_eq!(hash(&problem), hash(&shuffled), "{side:?}: GALE_SEED={seed}");
+        }
+    }
+}
+
+fn hash(problem: &Problem, matching: &Matching) -> u64 {
+    matching_hash(matching.pairs().map(|(w, v)| {
+        let worker = problem.workers[w as usize].worker.id;
+        (worker, problem.vacancies[v as usize].vacancy.id)
+    }))
+}
+
+/// Goal: while workers propose, no vacancy that would refuse a worker later takes her.
+/// Method: let workers propose one by one in random order, and watch every cutoff.
+#[test]
+fn cutoffs_only_rise() {
+    for seed in seeds(2_000) {
+        let (problem, _) = random::market(seed);
+        let mut engine = Engine::new(&problem);
+        let mut order: Vec<u32> = (0..problem.workers.len() as u32).collect();
+        Random(seed ^ 0x0B5E).shuffle(&mut order);
+        let mut before = cutoffs(&problem, &engine.matching());
+        for worker in order {
+            engine.propose(worker);
+            let after = cutoffs(&problem, &engine.matching());
+            for (v, (old, new)) in before.iter().zip(&after).enumerate() {
+                assert!(height(old) <= height(new), "vacancy {v}: GALE_SEED={seed}");
+            }
+            before = after;
+        }
+        assert_eq!(engine.matching(), run(&problem, Side::Worker), "any order: GALE_SEED={seed}");
+    }
+}
+
+fn height(cutoff: &Cutoff) -> i64 {
+    match cutoff {
+        Cutoff::Open => i64::MIN,
+        Cutoff::Key { score, .. } => *score,
+        Cutoff::Closed { .. } => i64::MAX,
+    }
+}
+
+/// Goal: a clearing stops when it is told to.
+#[test]
+fn a_clearing_can_be_cancelled() {
+    let (problem, _) = random::market(1);
+    let control = Control::default();
+    control.cancel();
+    assert!(matches!(clear(&problem, Side::Worker, &control), Err(Error::Cancelled(_))));
+    assert!(certify(&problem, &Matching::default(), &control).is_err());
+}
+
+/// Goal: one number for a matching, whatever the order of its pairs.
+#[test]
+fn hash_ignores_the_order_of_pairs() {
+    let pair = |n| (common::worker_id(n), common::vacancy_id(n * 7));
+    let forth = matching_hash((0..5).map(pair));
+    assert_eq!(forth, matching_hash((0..5).rev().map(pair)));
+    assert_ne!(forth, matching_hash((0..4).map(pair)));
+    assert_eq!(matching_hash([]), 0x2D06_8005_38D3_94C2, "XXH3-64 of nothing");
+}
+
+/// Not a test: counts and times on large synthetic markets (run with `--ignored --nocapture`).
+#[test]
+#[ignore = "measures; run it by name"]
+fn measure() {
+    let middle = large::Size { workers: 35_000, vacancies: 8_000, openings: 20_000, cities: 50 };
+    let national =
+        large::Size { workers: 120_000, vacancies: 30_000, openings: 70_000, cities: 393 };
+    let million =
+        large::Size { workers: 1_000_000, vacancies: 250_000, openings: 600_000, cities: 393 };
+    for (name, size) in [("middle", middle), ("national", national), ("million", million)] {
+        if std::env::var("GALE_MEASURE").is_ok_and(|only| only != name) {
+            continue;
+        }
+        let problem = large::market(size, 1);
+        let openings: u32 = problem.vacancies.iter().map(|post| post.openings).sum();
+        println!("{name}: {} x {}, {openings} openings", size.workers, size.vacancies);
+        let start = Instant::now();
+        drop(Engine::new(&problem));
+        println!("  index {:?}", start.elapsed());
+        let sides = if name == "million" { &[Side::Worker][..] } else { &[Side::Worker, Side::Vacancy] };
+        for side in sides {
+            let start = Instant::now();
+            let cleared = clear(&problem, *side, &Control::default()).unwrap();
+            let time = start.elapsed();
+            let matched = cleared.matching.pairs().count();
+            println!("  {side:?}: {time:?}, {matched} matched, {:?}", cleared.counters);
+            let start = Instant::now();
+            let certificate = certify(&problem, &cleared.matching, &Control::default()).unwrap();
+            let (pairs, stable) = (certificate.pairs_examined, certificate.is_stable());
+            println!("  certificate: {:?}, {pairs} pairs, stable {stable}", start.elapsed());
+        }
+    }
+}
