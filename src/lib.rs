@@ -7,4 +7,5 @@ pub mod matching;
 pub mod mutants;
 pub mod preferences;
 pub mod proto;
+pub mod state;
 pub mod telemetry;

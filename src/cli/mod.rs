@@ -22,6 +22,7 @@ mod import;
 mod loader;
 mod output;
 mod rounds;
+mod solve;
 mod verify;
 mod watch;
 
@@ -64,6 +65,7 @@ enum Command {
     Watch(watch::Args),
     Explain(explain::Args),
     Verify(verify::Args),
+    Solve(solve::Args),
 }
 
 /// Runs the command and says how it went.
@@ -96,6 +98,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
+        Command::Solve(args) => solve::run(&args, output),
     }
 }
 

@@ -65,8 +65,6 @@ pub enum Reason {
     UnsupportedMechanism,
     /// Nothing has been cleared yet.
     NotCleared,
-    /// The batch was atomic and another of its items failed.
-    BatchAborted,
     /// The call's deadline passed.
     DeadlineExceeded,
     /// The server is stopping.

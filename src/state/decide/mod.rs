@@ -1,0 +1,183 @@
+//! Decides what a command does: reads the state, returns effects, changes nothing.
+
+mod geography;
+mod matches;
+mod pools;
+mod rounds;
+
+use super::command::{Batch, Command, Envelope, ItemError, Outcome, Refusal};
+use super::effect::Effect;
+use super::{State, View};
+use crate::domain::{Reason, Revision, RoundId, Violation};
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// What a command does.
+#[derive(Debug)]
+pub struct Decision {
+    /// The revision at which the effects happen: the next, if any of them takes one.
+    pub revision: Revision,
+    /// What happens, in order.
+    pub effects: Vec<Effect>,
+    /// The answer.
+    pub outcome: Arc<Outcome>,
+}
+
+/// A decision in the making.
+#[derive(Default)]
+struct Draft {
+    effects: Vec<Effect>,
+    errors: Vec<ItemError>,
+    placed: u32,
+    round: Option<RoundId>,
+}
+
+impl State {
+    /// Decides what the command does. Pure: the same state and envelope always give
+    /// the same decision.
+    pub fn decide(&self, envelope: &Envelope) -> Result<Decision, Refusal> {
+        if let Some(key) = envelope.request
+            && let Some(outcome) = self.outcomes.recall(key)?
+        {
+            let revision = self.view.head.revision;
+            return Ok(Decision { revision, effects: Vec::new(), outcome: outcome.clone() });
+        }
+        let mut draft = Draft::default();
+        self.draft(envelope, &mut draft)?;
+        Ok(self.conclude(envelope, draft))
+    }
+
+    fn draft(&self, envelope: &Envelope, draft: &mut Draft) -> Result<(), Refusal> {
+        match &envelope.command {
+            Command::Create(creation) => {
+                creation.settings.check().map_err(|v| v.within("market.settings"))?;
+                let creation = Arc::new(creation.clone());
+                draft.effects.push(Effect::Created { creation, at: envelope.at });
+                Ok(())
+            }
+            Command::Update { display_name, settings, expected } => {
+                self.update(display_name, settings, *expected, draft)
+            }
+            Command::UpsertRegions(batch) => self.upsert_regions(batch, draft),
+            Command::UpsertCities(batch) => self.upsert_cities(batch, draft),
+            Command::SetMoveCosts(batch) => self.set_move_costs(batch, draft),
+            Command::UpsertWorkers { batch, reopen, .. } => {
+                self.upsert_workers(batch, *reopen, draft)
+            }
+            Command::UpsertVacancies { batch, .. } => self.upsert_vacancies(batch, draft),
+            Command::WithdrawWorkers(batch) => self.withdraw_workers(batch, draft),
+            Command::CloseVacancies(batch) => self.close_vacancies(batch, draft),
+            Command::Confirm { side, batch } => self.confirm(*side, batch, draft),
+            Command::Decline { side, batch } => self.decline(*side, batch, draft),
+            Command::StartRound(id) => self.start_round(*id, envelope.at, draft),
+            Command::CancelRound(id) => self.cancel_round(*id, envelope.at, draft),
+            Command::Commit(clearance) => self.commit(clearance, envelope.at, draft),
+            Command::Tick(id) => self.tick(*id, envelope.at, draft),
+        }
+    }
+
+    fn conclude(&self, envelope: &Envelope, draft: Draft) -> Decision {
+        let now = self.view.head.revision;
+        let Draft { mut effects, errors, placed, round } = draft;
+        let revision = if effects.is_empty() { now } else { now.next() };
+        let made = match &envelope.command {
+            Command::UpsertWorkers { made, .. } | Command::UpsertVacancies { made, .. } => {
+                made.clone()
+            }
+            _ => None,
+        };
+        let outcome = Arc::new(Outcome { revision, errors, made, placed, round });
+        if let Some(key) = envelope.request {
+            effects.push(Effect::Remembered { key, outcome: outcome.clone() });
+        }
+        Decision { revision, effects, outcome }
+    }
+
+    fn update(
+        &self,
+        display_name: &Arc<str>,
+        settings: &crate::domain::Settings,
+        expected: Option<Revision>,
+        draft: &mut Draft,
+    ) -> Result<(), Refusal> {
+        let head = &self.view.head;
+        if expected.is_some_and(|revision| revision != head.revision) {
+            return Err(Refusal::from(Violation::new(
+                Reason::RevisionMismatch,
+                "expected_revision",
+                format!("the market is at revision {}", head.revision),
+            )));
+        }
+        settings.check().map_err(|v| v.within("market.settings"))?;
+        if *display_name != head.display_name || *settings != *head.settings {
+            draft.effects.push(Effect::SettingsChanged {
+                display_name: display_name.clone(),
+                settings: Arc::new(settings.clone()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Decides a batch item by item. An item that fails is reported with its index and
+/// leaves no effects; in an atomic batch it refuses the whole.
+fn each<T, K: Eq + Hash>(
+    draft: &mut Draft,
+    name: &str,
+    batch: &Batch<T>,
+    key: impl Fn(&T) -> (K, String),
+    mut decide: impl FnMut(&T, &mut Vec<Effect>) -> Result<u32, Violation>,
+) -> Result<(), Refusal> {
+    let mut seen = HashSet::with_capacity(batch.items.len());
+    for (index, item) in &batch.items {
+        let (unique, id) = key(item);
+        let before = draft.effects.len();
+        let result = if seen.insert(unique) {
+            decide(item, &mut draft.effects)
+        } else {
+            Err(Violation::new(Reason::Duplicate, "id", format!("{id} stands twice in this batch")))
+        };
+        match result {
+            Ok(placed) => draft.placed += placed,
+            Err(violation) => {
+                draft.effects.truncate(before);
+                draft.errors.push(ItemError { index: *index, id, violation });
+            }
+        }
+    }
+    if batch.atomic && !draft.errors.is_empty() {
+        let errors = std::mem::take(&mut draft.errors);
+        let within = |e: ItemError| e.violation.within(&format!("{name}[{}]", e.index));
+        return Err(Refusal(errors.into_iter().map(within).collect()));
+    }
+    Ok(())
+}
+
+/// The violation of a market that has no room for more.
+fn full(field: &str, limit: usize) -> Violation {
+    Violation::new(Reason::LimitReached, field, format!("the market has {limit}, its limit"))
+}
+
+impl View {
+    /// The effect that ends a worker's held match, if there is one.
+    fn dissolve(&self, slot: crate::domain::WorkerSlot) -> Option<Effect> {
+        let row = self.worker(slot);
+        let held = row.held.filter(|_| row.status == super::WorkerStatus::Matched)?;
+        Some(Effect::Unmatched {
+            worker: slot,
+            vacancy: held.vacancy,
+            ended: super::Ended::Dissolved,
+        })
+    }
+
+    /// The effects that end all matches that a vacancy holds, ascending by worker.
+    fn dissolve_all(
+        &self,
+        slot: crate::domain::VacancySlot,
+    ) -> impl Iterator<Item = Effect> + use<'_> {
+        let mut held = self.vacancy(slot).held.clone();
+        held.sort_unstable();
+        held.into_iter().filter_map(|worker| self.dissolve(worker))
+    }
+}

@@ -1,0 +1,125 @@
+//! A market as a state machine: commands in, effects out, both pure.
+//!
+//! [`State::decide`] reads the state and a command and returns the [`Effect`]s;
+//! [`State::evolve`] applies them. Neither has a clock, randomness or I/O, so the
+//! same commands always lead to the same state, and a recovery only evolves.
+
+mod column;
+mod command;
+mod decide;
+mod effect;
+mod evolve;
+mod outcomes;
+mod view;
+
+pub use column::{CHUNK_ROWS, Column};
+pub use command::{
+    Batch, Clearance, Command, Creation, Envelope, Item, ItemError, Outcome, Refusal, RequestKey,
+};
+pub use decide::Decision;
+pub use effect::{Effect, Ended};
+pub use outcomes::Outcomes;
+pub use view::{
+    CappedPlace, CityCounts, Head, Held, MatchSide, Round, RoundState, Standing, Summary, Totals,
+    VacancyRow, VacancyStatus, View, WorkerRow, WorkerStatus,
+};
+
+use crate::domain::limits::{VACANCIES_MAX, WORKERS_MAX};
+use crate::domain::{
+    Incarnation, MarketName, Millis, Revision, SkillIx, SkillName, VacancyId, VacancySlot,
+    WorkerId, WorkerSlot,
+};
+use crate::preferences::Lottery;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Worker(WorkerSlot),
+    Vacancy(VacancySlot),
+}
+
+/// How large a market may grow.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Workers, whatever their status.
+    pub workers: usize,
+    /// Vacancies, whatever their status.
+    pub vacancies: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { workers: WORKERS_MAX, vacancies: VACANCIES_MAX }
+    }
+}
+
+/// The private state of one market: a [`View`] and what is needed to decide quickly.
+#[derive(Debug)]
+pub struct State {
+    view: View,
+    capacity: Capacity,
+    worker_slots: HashMap<WorkerId, WorkerSlot, foldhash::fast::RandomState>,
+    vacancy_slots: HashMap<VacancyId, VacancySlot, foldhash::fast::RandomState>,
+    skills: HashMap<SkillName, SkillIx>,
+    deadlines: BTreeSet<(Millis, Subject)>,
+    outcomes: Outcomes,
+}
+
+impl State {
+    /// A market before its first command, which must be [`Command::Create`].
+    pub fn new(name: MarketName, capacity: Capacity) -> Self {
+        let head = Head {
+            name,
+            display_name: "".into(),
+            incarnation: Incarnation(Uuid::nil()),
+            revision: Revision(0),
+            settings: Arc::default(),
+            geography: Arc::default(),
+            skills: Arc::default(),
+            lottery: Lottery { seed: 0 },
+            lottery_nonce: [0; 16],
+            created: Millis(0),
+            rounds: Arc::default(),
+            totals: Totals::default(),
+            changes: 0,
+            changes_cleared: 0,
+            changes_at_snapshot: 0,
+            worker_optimal: true,
+            terms_changed: Revision(0),
+            region_intake: Arc::default(),
+        };
+        let view = View {
+            head,
+            workers: Column::default(),
+            vacancies: Column::default(),
+            counts: Column::default(),
+        };
+        Self {
+            view,
+            capacity,
+            worker_slots: HashMap::default(),
+            vacancy_slots: HashMap::default(),
+            skills: HashMap::default(),
+            deadlines: BTreeSet::new(),
+            outcomes: Outcomes::default(),
+        }
+    }
+
+    /// The market as anybody may see it. Clone it for a snapshot.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The worker's row, if the id is known.
+    pub fn worker_slot(&self, id: WorkerId) -> Option<WorkerSlot> {
+        self.worker_slots.get(&id).copied()
+    }
+
+    /// The vacancy's row, if the id is known.
+    pub fn vacancy_slot(&self, id: VacancyId) -> Option<VacancySlot> {
+        self.vacancy_slots.get(&id).copied()
+    }
+}

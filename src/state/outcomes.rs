@@ -1,0 +1,112 @@
+//! Memory of `request_id`s: a retried command is answered as before, not repeated.
+//!
+//! Bounded by count and bytes, oldest out: a retry after that is a new command.
+
+use super::command::{Outcome, Refusal, RequestKey};
+use crate::domain::limits::{OUTCOMES_BYTES_MAX, OUTCOMES_MAX};
+use crate::domain::{Reason, RequestId, Violation};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Remembered outcomes.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes {
+    by_id: HashMap<RequestId, (u128, Arc<Outcome>)>,
+    oldest_first: VecDeque<RequestId>,
+    bytes: usize,
+}
+
+impl Outcomes {
+    /// The outcome of that command, if it was seen; an error if its name was used for another.
+    pub fn recall(&self, key: RequestKey) -> Result<Option<&Arc<Outcome>>, Refusal> {
+        match self.by_id.get(&key.id) {
+            None => Ok(None),
+            Some((fingerprint, outcome)) if *fingerprint == key.fingerprint => Ok(Some(outcome)),
+            Some(_) => Err(Refusal::from(Violation::new(
+                Reason::RequestIdReused,
+                "request_id",
+                "was used before, for another request",
+            ))),
+        }
+    }
+
+    /// Remembers an outcome and forgets the oldest beyond the limits.
+    pub fn remember(&mut self, key: RequestKey, outcome: Arc<Outcome>) {
+        self.bytes += outcome.bytes();
+        self.by_id.insert(key.id, (key.fingerprint, outcome));
+        self.oldest_first.push_back(key.id);
+        while self.oldest_first.len() > OUTCOMES_MAX || self.bytes > OUTCOMES_BYTES_MAX {
+            let Some(oldest) = self.oldest_first.pop_front() else { break };
+            if let Some((_, outcome)) = self.by_id.remove(&oldest) {
+                self.bytes -= outcome.bytes();
+            }
+        }
+    }
+
+    /// How many outcomes are remembered.
+    pub fn len(&self) -> usize {
+        self.oldest_first.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.oldest_first.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Revision;
+    use uuid::Uuid;
+
+    fn key(n: u128, fingerprint: u128) -> RequestKey {
+        RequestKey { id: RequestId(Uuid::from_u128(n)), fingerprint }
+    }
+
+    fn outcome(revision: u64) -> Arc<Outcome> {
+        Arc::new(Outcome {
+            revision: Revision(revision),
+            errors: vec![],
+            made: None,
+            placed: 0,
+            round: None,
+        })
+    }
+
+    /// Goal: the limit holds at the limit and one past it, oldest out.
+    #[test]
+    fn forgets_the_oldest_past_the_limit() {
+        let mut outcomes = Outcomes::default();
+        for n in 0..OUTCOMES_MAX as u128 {
+            outcomes.remember(key(n, 0), outcome(n as u64));
+        }
+        assert_eq!(outcomes.len(), OUTCOMES_MAX);
+        assert!(outcomes.recall(key(0, 0)).unwrap().is_some());
+        outcomes.remember(key(1 << 64, 0), outcome(0));
+        assert_eq!(outcomes.len(), OUTCOMES_MAX);
+        assert!(outcomes.recall(key(0, 0)).unwrap().is_none());
+        assert!(outcomes.recall(key(1, 0)).unwrap().is_some());
+    }
+
+    /// Goal: large outcomes are bounded in bytes.
+    #[test]
+    fn forgets_the_oldest_past_the_bytes() {
+        let mut outcomes = Outcomes::default();
+        let ids: Arc<[Uuid]> = vec![Uuid::nil(); 10_000].into();
+        for n in 0..1_000_u128 {
+            let large = Outcome { made: Some(ids.clone()), ..Outcome::clone(&outcome(1)) };
+            outcomes.remember(key(n, 0), Arc::new(large));
+        }
+        assert!(outcomes.bytes <= OUTCOMES_BYTES_MAX && outcomes.len() < 1_000);
+    }
+
+    /// Goal: a name used for another request is noticed.
+    #[test]
+    fn a_reused_name_is_refused() {
+        let mut outcomes = Outcomes::default();
+        outcomes.remember(key(1, 10), outcome(3));
+        assert_eq!(outcomes.recall(key(1, 10)).unwrap().unwrap().revision, Revision(3));
+        assert_eq!(outcomes.recall(key(1, 11)).unwrap_err().0[0].reason, Reason::RequestIdReused);
+    }
+}
