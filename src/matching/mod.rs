@@ -45,8 +45,3 @@ pub use engine::{Cleared, Counters, Engine, Error, Matching, Offer, Recruit, cle
 pub use hash::matching_hash;
 pub use key::Key;
 pub use problem::{CapSet, Post, Problem, Seeker};
-
-/// (temporary, the engine's branch brings the real one)
-pub fn choose(_: &Problem, offers: &[(u32, u32)]) -> Vec<(u32, u32)> {
-    offers.to_vec()
-}
