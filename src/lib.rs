@@ -16,6 +16,7 @@
 //!
 //! [`generate`] makes markets from bundled real data; [`proto`] is the generated API.
 
+pub mod cli;
 pub mod domain;
 pub mod events;
 pub mod generate;
@@ -29,3 +30,4 @@ pub mod preferences;
 pub mod proto;
 pub mod server;
 pub mod state;
+pub mod telemetry;

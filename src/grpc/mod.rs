@@ -9,7 +9,7 @@ mod paging;
 mod parse;
 mod pool;
 mod render;
-// mod specs;
+pub mod specs;
 mod status;
 
 pub use deadline::{Deadline, DeadlineLayer};
@@ -18,7 +18,6 @@ pub use market::MarketRpc;
 pub use matching::MatchingRpc;
 pub use parse::{Parsed, city, market_settings, move_cost, region, vacancy, worker};
 pub use pool::PoolRpc;
-// pub use specs::*;
 
 use crate::domain::limits::SUBSCRIBERS_PER_SERVER_MAX;
 use crate::domain::{RequestId, Revision};

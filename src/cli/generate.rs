@@ -1,0 +1,148 @@
+//! `gale generate`: writes a generated market as files.
+
+use super::error::Error;
+use super::files::{Directory, MARKET_FILE, Record};
+use super::output::{Column, Output, Table, bar, thousands};
+use crate::generate::{Frame, Generator, METROS_MAX, Plan, Scale};
+use crate::grpc::specs;
+use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// What to generate; shared with the demo.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PlanArgs {
+    /// How many US metropolitan areas, largest labour force first (1..393).
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = metros)]
+    pub metros: usize,
+    /// Share of the real numbers of seekers and openings, 0.000001 to 1.
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = scale)]
+    pub scale: Scale,
+    /// Seed: the same plan and seed give the same market on every machine.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl PlanArgs {
+    /// The plan in the generator's words.
+    pub fn plan(&self) -> Plan {
+        Plan { metros: self.metros, scale: self.scale, seed: self.seed, ..Plan::default() }
+    }
+}
+
+/// Writes a generated market as files: real cities, generated people and vacancies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The cities are real; workers, vacancies and employers are generated from published
+statistics and labelled so. Writes market.json, cities.jsonl, workers.jsonl and
+vacancies.jsonl (regions.jsonl and move_costs.jsonl where there are any): each line is
+the proto3 JSON of the API's message.
+
+Example:
+  gale generate --out /tmp/us --metros 20 --scale 0.005 && gale solve /tmp/us | head")]
+pub struct Args {
+    /// Directory to write to; made if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+/// Generates metro by metro, so that a market of any size is written in little memory.
+pub fn run(args: &Args, output: Output) -> Result<(), Error> {
+    let generator = generator(&args.plan)?;
+    let directory = Directory::at(&args.out);
+    let frame = generator.frame();
+    directory.write_market(&market(&frame))?;
+    let regions = write_all::<Region>(&directory, frame.regions.iter().map(Into::into))?;
+    let cities = write_all::<City>(&directory, frame.cities.iter().map(Into::into))?;
+    let move_costs = write_all::<MoveCost>(&directory, frame.move_costs.iter().map(Into::into))?;
+    let (workers, vacancies, openings) = write_pools(&generator, &directory)?;
+    let files = [
+        (Region::FILE, regions),
+        (City::FILE, cities),
+        (MoveCost::FILE, move_costs),
+        (Worker::FILE, workers),
+        (Vacancy::FILE, vacancies),
+    ];
+    if output.json {
+        return output.json(&json!({
+            "out": args.out, "market": frame.id.as_str(), "metros": args.plan.metros,
+            "scale": f64::from(args.plan.scale.millionths()) / 1e6, "seed": args.plan.seed,
+            "regions": regions, "cities": cities, "move_costs": move_costs,
+            "workers": workers, "vacancies": vacancies, "openings": openings, "generated": true,
+        }));
+    }
+    output.line(&frame.display_name)?;
+    let mut table = Table::new(&[Column::Text("file"), Column::Number("records")]);
+    table.row([MARKET_FILE.to_owned(), "1".to_owned()]);
+    for (file, records) in files.into_iter().filter(|(_, records)| *records > 0) {
+        table.row([file.to_owned(), thousands(records)]);
+    }
+    output.line(table)?;
+    output.line(format_args!(
+        "{} openings in all. People and vacancies are generated, not real. Load them with \
+         `gale import {}`.",
+        thousands(openings),
+        args.out.display()
+    ))
+}
+
+/// The generator of a plan. What the tables do not have is a usage error.
+pub fn generator(plan: &PlanArgs) -> Result<Generator, Error> {
+    Generator::new(&plan.plan()).map_err(|violation| Error::Usage(violation.to_string()))
+}
+
+/// The market's message.
+pub fn market(frame: &Frame) -> Market {
+    let (id, name) = (frame.id.as_str(), &frame.display_name);
+    specs::market(id, name, &frame.settings, Some(frame.lottery_seed))
+}
+
+/// Writes a file, or removes the one of an earlier market if there is nothing to write.
+fn write_all<T: Record>(
+    directory: &Directory,
+    records: impl ExactSizeIterator<Item = T>,
+) -> Result<u64, Error> {
+    if records.len() == 0 {
+        directory.remove::<T>()?;
+        return Ok(0);
+    }
+    let mut writer = directory.create::<T>()?;
+    for record in records {
+        writer.write(record)?;
+    }
+    writer.finish()
+}
+
+/// Writes workers and vacancies; how many of each, and the openings.
+fn write_pools(generator: &Generator, directory: &Directory) -> Result<(u64, u64, u64), Error> {
+    let mut workers = directory.create::<Worker>()?;
+    let mut vacancies = directory.create::<Vacancy>()?;
+    let mut openings = 0;
+    let progress = bar("generating workers", generator.workers_total());
+    for metro in 0..generator.metros() {
+        let pool = generator.metro(metro);
+        for worker in &pool.workers {
+            workers.write(worker.into())?;
+        }
+        for vacancy in &pool.vacancies {
+            openings += u64::from(vacancy.openings);
+            vacancies.write(vacancy.into())?;
+        }
+        progress.inc(pool.workers.len() as u64);
+    }
+    progress.finish_and_clear();
+    Ok((workers.finish()?, vacancies.finish()?, openings))
+}
+
+fn metros(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(metros) if (1..=METROS_MAX).contains(&metros) => Ok(metros),
+        _ => Err(format!("must be 1..{METROS_MAX}")),
+    }
+}
+
+fn scale(text: &str) -> Result<Scale, String> {
+    Scale::parse("scale", text).map_err(|violation| violation.message)
+}

@@ -1,0 +1,128 @@
+//! `gale serve`: runs a server until it is told to stop.
+
+use super::error::Error;
+use super::local;
+use super::output::{Output, thousands};
+use super::stop_signal;
+use crate::server::Options;
+use crate::telemetry::{self, LogFormat};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Runs a server until SIGTERM or SIGINT.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+gRPC (with reflection, health and gRPC-web) is on --listen, /livez and /readyz on --admin.
+There are no keys yet, so any other address than a loopback one needs --allow-anonymous.
+On SIGTERM or SIGINT the server stops to accept, ends open streams with their last position,
+and exits within --stop-seconds. Logs go to stderr; GALE_LOG is their filter.
+
+Example:
+  gale serve
+  gale serve --listen 0.0.0.0:7400 --allow-anonymous --log-format json")]
+pub struct Args {
+    /// Address for gRPC; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", env = "GALE_LISTEN", default_value_t = Options::default().listen)]
+    listen: SocketAddr,
+    /// Address for health over HTTP; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", env = "GALE_ADMIN", default_value_t = Options::default().admin)]
+    admin: SocketAddr,
+    /// Accept everybody on an address that is not loopback.
+    #[arg(long, env = "GALE_ALLOW_ANONYMOUS")]
+    allow_anonymous: bool,
+    /// Seconds between HTTP/2 pings to a silent client.
+    #[arg(long, value_name = "SECONDS", env = "GALE_KEEPALIVE_INTERVAL_SECONDS",
+        default_value_t = Options::default().keepalive_interval.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    keepalive_interval_seconds: u64,
+    /// Seconds to wait for a client's answer to a ping.
+    #[arg(long, value_name = "SECONDS", env = "GALE_KEEPALIVE_TIMEOUT_SECONDS",
+        default_value_t = Options::default().keepalive_timeout.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    keepalive_timeout_seconds: u64,
+    /// Seconds from the signal to stop to the exit.
+    #[arg(long, value_name = "SECONDS", env = "GALE_STOP_SECONDS",
+        default_value_t = Options::default().stop.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    stop_seconds: u64,
+    /// Connections at most.
+    #[arg(long, value_name = "N", env = "GALE_CONNECTIONS_MAX",
+        default_value_t = Options::default().connections_max as u64,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    connections_max: u64,
+    /// Megabytes (MiB) of events that a market retains at most.
+    #[arg(long, value_name = "MIB", env = "GALE_HISTORY_MIB_MAX",
+        default_value_t = (Options::default().history_bytes_max >> 20) as u64,
+        value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    history_mib_max: u64,
+    /// Seconds for which a market retains events at most.
+    #[arg(long, value_name = "SECONDS", env = "GALE_HISTORY_SECONDS_MAX",
+        default_value_t = Options::default().history_age_max.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    history_seconds_max: u64,
+    /// Seconds after which a subscriber whose connection accepts nothing is cut.
+    #[arg(long, value_name = "SECONDS", env = "GALE_SUBSCRIBER_STALL_SECONDS",
+        default_value_t = Options::default().subscriber_stall.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    subscriber_stall_seconds: u64,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", env = "GALE_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        let bytes = usize::try_from(self.history_mib_max << 20).unwrap_or(usize::MAX);
+        Options {
+            listen: self.listen,
+            admin: self.admin,
+            allow_anonymous: self.allow_anonymous,
+            keepalive_interval: Duration::from_secs(self.keepalive_interval_seconds),
+            keepalive_timeout: Duration::from_secs(self.keepalive_timeout_seconds),
+            stop: Duration::from_secs(self.stop_seconds),
+            connections_max: usize::try_from(self.connections_max).unwrap_or(usize::MAX),
+            history_bytes_max: bytes,
+            history_age_max: Duration::from_secs(self.history_seconds_max),
+            subscriber_stall: Duration::from_secs(self.subscriber_stall_seconds),
+        }
+    }
+}
+
+/// Serves until a signal, then stops in good order.
+pub async fn run(args: Args, output: Output) -> Result<(), Error> {
+    refuse_strangers(&args)?;
+    telemetry::init(args.log_format, "info").map_err(|error| Error::Usage(error.to_string()))?;
+    // Signals are caught before the ready line invites anybody to send one.
+    let stopping = tokio::spawn(stop_signal());
+    let bound = local::bind(args.options()).await?;
+    let (grpc, admin) = (bound.grpc_addr(), bound.admin_addr());
+    if output.json {
+        output.json(&json!({"grpc": grpc.to_string(), "admin": admin.to_string()}))?;
+    } else {
+        output.line(format_args!(
+            "gale serves gRPC on http://{grpc} and health on http://{admin} (stops within {} s)",
+            thousands(args.stop_seconds)
+        ))?;
+    }
+    local::serve(bound, async {
+        let _ = stopping.await;
+    })
+    .await
+}
+
+/// As long as there are no keys, everybody who reaches the port may do everything.
+fn refuse_strangers(args: &Args) -> Result<(), Error> {
+    if args.allow_anonymous {
+        return Ok(());
+    }
+    for (flag, address) in [("--listen", args.listen), ("--admin", args.admin)] {
+        if !address.ip().is_loopback() {
+            return Err(Error::Usage(format!(
+                "{flag} {address} can be reached from other machines, and there are no keys: \
+                 everybody could read and change every market; say --allow-anonymous if that is meant"
+            )));
+        }
+    }
+    Ok(())
+}
