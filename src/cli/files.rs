@@ -10,7 +10,7 @@ use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ pub trait Record: DeserializeOwned + Serialize + Send + 'static {
     const FILE: &'static str;
 
     /// Takes the labels out, whose order a map does not keep.
-    fn take_labels(&mut self) -> HashMap<String, String> {
-        HashMap::new()
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 }
 
@@ -56,7 +56,7 @@ impl Record for MoveCost {
 impl Record for Worker {
     const FILE: &'static str = "workers.jsonl";
 
-    fn take_labels(&mut self) -> HashMap<String, String> {
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.labels)
     }
 }
@@ -64,7 +64,7 @@ impl Record for Worker {
 impl Record for Vacancy {
     const FILE: &'static str = "vacancies.jsonl";
 
-    fn take_labels(&mut self) -> HashMap<String, String> {
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.labels)
     }
 }
