@@ -341,23 +341,22 @@ impl<'p> Case<'_, 'p> {
         let asking = terms.equivalent_salary(self.worker.expected_salary, home, city, annual);
         let most = terms.fit_worth(FIT_MAX) - annual;
         let largest_shortfall = i64::from(terms.settings.max_shortfall_bp);
-        let mut examined = 0;
-        for row in rows {
-            // All three bounds fall with the salary.
-            if row.real + most < self.held.value
-                || row.salary < floor
-                || Terms::shortfall_bp(asking, row.salary) > largest_shortfall
-            {
-                break;
-            }
-            examined += 1;
+        // All three bounds fall with the salary.
+        let possible = rows.partition_point(|row| {
+            row.real + most >= self.held.value
+                && row.salary >= floor
+                && Terms::shortfall_bp(asking, row.salary) <= largest_shortfall
+        });
+        let best = terms.score(FIT_MAX, 0, city == home);
+        let best = Key::new(best, self.audit.ranks.worker[self.w as usize]);
+        for row in &rows[..possible] {
             let (skill, minimum) = row.gate;
-            let gated = minimum > 0 && self.levels.level(skill) < minimum;
-            if !gated && self.blocks(&terms, row, annual, asking) {
+            let refused = minimum > 0 && self.levels.level(skill) < minimum;
+            if !refused && best >= row.bar.key && self.blocks(&terms, row, annual, asking) {
                 blocking.push(row.number);
             }
         }
-        examined
+        possible as u64
     }
 
     /// Whether she strictly prefers the vacancy, is acceptable to it, and beats its cutoff.
