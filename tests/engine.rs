@@ -83,6 +83,22 @@ fn engine_equals_naive_twin() {
     println!("{seen:#?}");
 }
 
+/// Goal: the same where lists are longer than shortlists and buckets hold many vacancies.
+#[test]
+fn engine_equals_naive_twin_in_a_crowd() {
+    for seed in seeds(1_500) {
+        let problem = random::crowded(seed);
+        let twin = Twin::of(&problem);
+        let optimal = run(&problem, Side::Worker);
+        assert_eq!(optimal, twin.worker_proposing(), "worker-proposing: GALE_SEED={seed}");
+        check_certificate(&problem, &twin, &optimal, seed);
+        if !problem.by_targets() {
+            let pessimal = run(&problem, Side::Vacancy);
+            assert_eq!(pessimal, twin.vacancy_proposing(), "vacancy-proposing: GALE_SEED={seed}");
+        }
+    }
+}
+
 fn check_certificate(problem: &Problem, twin: &Twin, matching: &Matching, seed: u64) {
     assert!(twin.is_stable(matching), "stable by definition: GALE_SEED={seed}");
     let certificate = certify(problem, matching, &Control::default()).unwrap();

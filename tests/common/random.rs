@@ -17,16 +17,26 @@ pub struct Features {
 /// The market of a seed: half of them contested, half of every kind.
 pub fn market(seed: u64) -> (Problem, Features) {
     let mut random = Random(seed);
-    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random) };
-    let features = Features {
+    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random, 9, 7) };
+    let features = features(&problem);
+    (problem, features)
+}
+
+/// A larger market of a seed, of few cities and requirement lists: whole buckets of
+/// vacancies, and more candidates than a shortlist holds.
+pub fn crowded(seed: u64) -> Problem {
+    motley(&mut Random(seed ^ 0xC0DE), 90, 60)
+}
+
+fn features(problem: &Problem) -> Features {
+    Features {
         capped: !problem.sets.is_empty(),
         targets: problem.by_targets(),
         rankings: problem.workers.iter().any(|seeker| seeker.worker.ranking.is_some())
             || problem.vacancies.iter().any(|post| post.vacancy.ranking.is_some()),
         declined: problem.workers.iter().any(|seeker| seeker.declined.is_some()),
         zero_openings: problem.vacancies.iter().any(|post| post.openings == 0),
-    };
-    (problem, features)
+    }
 }
 
 /// As many openings as workers, everyone acceptable to everyone, and the two sides at
@@ -96,12 +106,13 @@ fn contested(random: &mut Random) -> Problem {
 }
 
 /// Every corner of the model.
-fn motley(random: &mut Random) -> Problem {
+fn motley(random: &mut Random, workers_max: i64, vacancies_max: i64) -> Problem {
     let style = random.below(4);
     let geography = geography(random);
     let settings = settings(random);
     let cities = geography.cities.len() as u64;
-    let (workers, vacancies) = (random.within(1, 9) as u64, random.within(1, 7) as u64);
+    let workers = random.within(1, workers_max) as u64;
+    let vacancies = random.within(1, vacancies_max) as u64;
     let seekers = (0..workers).map(|w| some_worker(random, w, cities, vacancies, style));
     let seekers: Vec<Worker> = seekers.collect();
     let posts = (0..vacancies).map(|v| some_vacancy(random, v, cities, workers, style));
