@@ -82,9 +82,8 @@ fn kamada_and_kojima_2015() {
     let mut flexible = plain.clone();
     let settings = Settings { cap_order: CapOrder::Targets, ..Settings::default() };
     flexible.settings = settings.into();
-    flexible.sets = numbers(&case["regional_caps"])
-        .map(|capacity| CapSet { parent: None, capacity })
-        .collect();
+    flexible.sets =
+        numbers(&case["regional_caps"]).map(|capacity| CapSet { parent: None, capacity }).collect();
     flexible.set_of_city = vec![Some(0)];
     for (v, target) in numbers(&case["target_capacities"]).enumerate() {
         flexible.vacancies[v].target = target as u32;
@@ -146,7 +145,8 @@ impl Golden {
             added.move_subsidy = number(&city["moveSubsidy"]).unwrap_or(0);
         }
         for cost in self.file["move_costs"].as_array().unwrap() {
-            let (origin, destination) = (self.city(&cost["origin"]), self.city(&cost["destination"]));
+            let (origin, destination) =
+                (self.city(&cost["origin"]), self.city(&cost["destination"]));
             let subsidy = number(&cost["subsidy"]).unwrap_or(0);
             let cost = MoveCost { cost: number(&cost["cost"]), subsidy };
             geography.put_move_cost(origin, destination, Some(cost));
@@ -224,7 +224,8 @@ fn preference_model_to_the_last_unit() {
     let pairs = golden.file["pairs"].as_array().unwrap();
     assert_eq!(pairs.len(), 30);
     for json in pairs {
-        let (worker, vacancy) = (json["worker"].as_str().unwrap(), json["vacancy"].as_str().unwrap());
+        let (worker, vacancy) =
+            (json["worker"].as_str().unwrap(), json["vacancy"].as_str().unwrap());
         let w = problem.workers.iter().position(|seeker| seeker.worker.id.to_string() == worker);
         let v = problem.vacancies.iter().position(|post| post.vacancy.id.to_string() == vacancy);
         let pair = problem.pair(w.unwrap(), v.unwrap());

@@ -10,8 +10,8 @@ use common::{Random, large, random};
 use gale::domain::Side;
 use gale::matching::naive::Twin;
 use gale::matching::{
-    Binding, Control, Cutoff, Engine, Error, Matching, Problem, certify, choose, clear, cutoffs,
-    matching_hash,
+    Binding, Control, Cutoff, Engine, Error, Matching, Problem, certify, certify_with_threads,
+    choose, clear, cutoffs, matching_hash,
 };
 use std::time::Instant;
 
@@ -123,6 +123,9 @@ fn certificate_agrees_with_the_definition() {
             let by_definition = twin.is_stable(&matching);
             assert_eq!(certificate.is_stable(), by_definition, "GALE_SEED={seed} {matching:?}");
             assert_eq!(certificate.blocking.len() as u64, certificate.blocking_pairs);
+            let threads = random.within(1, 5) as usize;
+            let same = certify_with_threads(&problem, &matching, &Control::default(), threads);
+            assert_eq!(same.unwrap(), certificate, "on {threads} threads: GALE_SEED={seed}");
             spoilt += 1;
             unstable += u64::from(!by_definition);
         }
@@ -236,7 +239,11 @@ fn measure() {
         let start = Instant::now();
         drop(Engine::new(&problem));
         println!("  index {:?}", start.elapsed());
-        let sides = if name == "million" || std::env::var("GALE_SIDE").is_ok() { &[Side::Worker][..] } else { &[Side::Worker, Side::Vacancy] };
+        let sides = if name == "million" || std::env::var("GALE_SIDE").is_ok() {
+            &[Side::Worker][..]
+        } else {
+            &[Side::Worker, Side::Vacancy]
+        };
         for side in sides {
             let start = Instant::now();
             let cleared = clear(&problem, *side, &Control::default()).unwrap();

@@ -5,11 +5,11 @@
 //! The only order it relies on is its own: vacancies of a city by salary, so that it may
 //! stop where no fit could make up for the salary, or one side would refuse.
 
+use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::cutoff::{Cutoff, cutoffs_ranked};
 use super::engine::Matching;
 use super::key::{Bid, Key, Ranks, Worth};
-use super::Problem;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, SkillIx, Vacancy, VacancyId, Worker};
 use crate::preferences::{Levels, Terms, fit, meets_minima};
@@ -82,10 +82,14 @@ pub fn certify(
     matching: &Matching,
     control: &Control,
 ) -> Result<Certificate, Cancelled> {
-    certify_with(problem, matching, control, THREADS)
+    certify_with_threads(problem, matching, control, THREADS)
 }
 
-fn certify_with(
+/// [`certify`] on that many threads (0 counts as 1); the certificate is the same for any number.
+///
+/// # Errors
+/// [`Cancelled`] when `control` says so.
+pub fn certify_with_threads(
     problem: &Problem,
     matching: &Matching,
     control: &Control,
@@ -204,7 +208,7 @@ impl<'p> Audit<'p> {
 
     fn run(&self, control: &Control, threads: usize) -> Result<Found, Cancelled> {
         let workers = self.problem.workers.len();
-        let share = workers.div_ceil(threads).max(1);
+        let share = workers.div_ceil(threads.max(1)).max(1);
         let parts: Vec<Result<Found, Cancelled>> = std::thread::scope(|scope| {
             let starts = (0..workers).step_by(share);
             let handles: Vec<_> = starts
@@ -336,8 +340,7 @@ impl<'p> Case<'_, 'p> {
         let terms = self.audit.problem.terms();
         let annual = terms.annual_move(self.worker, city);
         let home = self.worker.home;
-        let floor =
-            terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
+        let floor = terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
         let asking = terms.equivalent_salary(self.worker.expected_salary, home, city, annual);
         let most = terms.fit_worth(FIT_MAX) - annual;
         let largest_shortfall = i64::from(terms.settings.max_shortfall_bp);
@@ -444,14 +447,4 @@ fn numbers(problem: &Problem) -> HashMap<VacancyId, u32> {
     }
     let posts = problem.vacancies.iter().enumerate();
     posts.map(|(v, post)| (post.vacancy.id, v as u32)).collect()
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// The certificate found by that many threads, for tests of its independence.
-    pub fn with_threads(problem: &Problem, matching: &Matching, threads: usize) -> Certificate {
-        certify_with(problem, matching, &Control::default(), threads).expect("nobody cancels")
-    }
 }

@@ -227,7 +227,8 @@ impl<'e, 'p> Search<'e, 'p> {
         let index = self.index;
         for cell in index.cells_of(city) {
             let node = &index.cells[*cell as usize];
-            if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve {
+            if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve
+            {
                 return;
             }
             if let Some(fit) = self.family_fit(node.list) {
@@ -317,7 +318,8 @@ impl<'e, 'p> Search<'e, 'p> {
             return;
         }
         for place in node.inside.clone() {
-            let (real, salary) = (self.index.real[place as usize], self.index.salary[place as usize]);
+            let (real, salary) =
+                (self.index.real[place as usize], self.index.salary[place as usize]);
             let value = real - locality.annual + fit_worth;
             let worth = Worth::new(value, self.index.rank[place as usize]);
             if worth <= self.best || real - locality.annual < self.reserve {

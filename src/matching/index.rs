@@ -13,10 +13,10 @@
 //! way down is conservative, and the bottom is exact. Ranked vacancies have places
 //! after all others, in no bucket; they are found through `rankings`.
 
+use super::Problem;
 use super::fitting::{Consing, Fitting};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
-use super::Problem;
 use crate::domain::{CityIx, SkillIx};
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -193,7 +193,8 @@ impl<'p> Index<'p> {
     pub fn has_declined(&self, w: u32, place: u32) -> bool {
         let seeker = &self.problem.workers[w as usize];
         seeker.declined.is_some()
-            && seeker.has_declined(self.problem.vacancies[self.number[place as usize] as usize].slot)
+            && seeker
+                .has_declined(self.problem.vacancies[self.number[place as usize] as usize].slot)
     }
 
     fn build_hierarchy(&mut self, rows: &[Row]) {

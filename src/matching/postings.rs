@@ -70,9 +70,8 @@ impl Postings {
     }
 
     fn range(&self, pool: u64, gate: Option<(SkillIx, u8)>) -> &[u64] {
-        let (skill, least) = gate.map_or((ANY_SKILL, 0), |(skill, minimum)| {
-            (u64::from(skill.0), u64::from(minimum))
-        });
+        let (skill, least) = gate
+            .map_or((ANY_SKILL, 0), |(skill, minimum)| (u64::from(skill.0), u64::from(minimum)));
         let from = pack(pool, skill, least, 0);
         let to = pack(pool, skill, (1 << LEVEL_BITS) - 1, (1 << WORKER_BITS) - 1);
         let start = self.entries.partition_point(|entry| *entry < from);

@@ -160,8 +160,7 @@ impl Engine<'_> {
             scan.read_movers(self.recruiting.movers(&self.index, place));
         }
         self.counters.evaluations += scan.evaluations;
-        let exhausted =
-            scan.best.len() < room || mutants::active("shortlist-never-refilled");
+        let exhausted = scan.best.len() < room || mutants::active("shortlist-never-refilled");
         let ready: Vec<Candidate> =
             scan.best.into_sorted_vec().into_iter().rev().map(|Reverse(found)| found).collect();
         let shortlist = &mut self.recruiting.shortlists[place as usize];

@@ -33,7 +33,12 @@ fn occupation(random: &mut Random) -> Occupation {
 /// Cumulative weights 1/(i+1), for drawing with Zipf frequencies.
 fn zipf(count: usize) -> Vec<u64> {
     let mut sum = 0;
-    (0..count).map(|i| { sum += 1_000_000 / (i as u64 + 3); sum }).collect()
+    (0..count)
+        .map(|i| {
+            sum += 1_000_000 / (i as u64 + 3);
+            sum
+        })
+        .collect()
 }
 
 fn draw(random: &mut Random, cumulative: &[u64]) -> usize {

@@ -54,11 +54,8 @@ fn contested(random: &mut Random) -> Problem {
         let (origin, destination) = (CityIx(origin as u16), CityIx(destination as u16));
         geography.put_move_cost(origin, destination, Some(cost));
     }
-    let settings = Settings {
-        max_shortfall_bp: 100_000,
-        shortfall_weight_bp: 0,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { max_shortfall_bp: 100_000, shortfall_weight_bp: 0, ..Settings::default() };
     let (explicit_workers, explicit_vacancies) = (random.one_in(2), random.one_in(2));
     let all = |random: &mut Random| {
         let mut numbers: Vec<u64> = (0..n).collect();
@@ -252,8 +249,8 @@ fn cap(random: &mut Random, problem: &mut Problem) {
     let root = random.one_in(2).then(|| cities as u32 * 2);
     let regions: Vec<u32> = (0..cities as u32).map(|city| cities as u32 + city / 2).collect();
     // Cities first, then regions, then the root: sets stand after those inside them.
-    for city in 0..cities {
-        problem.sets.push(CapSet { parent: Some(regions[city]), capacity: capacity(random) });
+    for (city, region) in regions.iter().enumerate() {
+        problem.sets.push(CapSet { parent: Some(*region), capacity: capacity(random) });
         problem.set_of_city[city] = Some(city as u32);
     }
     for _ in 0..cities {
@@ -263,10 +260,9 @@ fn cap(random: &mut Random, problem: &mut Problem) {
         problem.sets.push(CapSet { parent: None, capacity: random.below(8) });
     }
     // Some cities and regions have no cap of their own: links go around them.
-    for city in 0..cities {
+    for (city, region) in regions.iter().enumerate() {
         if random.one_in(3) {
-            problem.set_of_city[city] =
-                if random.one_in(3) { root } else { Some(regions[city]) };
+            problem.set_of_city[city] = if random.one_in(3) { root } else { Some(*region) };
         } else if random.one_in(3) {
             problem.sets[city].parent = root;
         }
