@@ -220,7 +220,8 @@ fn measure() {
         let start = Instant::now();
         drop(Engine::new(&problem));
         println!("  index {:?}", start.elapsed());
-        let sides = if name == "million" { &[Side::Worker][..] } else { &[Side::Worker, Side::Vacancy] };
+        let sides =
+            if name == "million" { &[Side::Worker][..] } else { &[Side::Worker, Side::Vacancy] };
         for side in sides {
             let start = Instant::now();
             let cleared = clear(&problem, *side, &Control::default()).unwrap();

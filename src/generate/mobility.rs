@@ -7,7 +7,7 @@ use crate::domain::MobilitySpec;
 /// Of 100 workers, those who look only at home.
 const HOME_ONLY_PERCENT: u64 = 60;
 /// Of 100 workers, those who would move anywhere; the rest list cities.
-const ANY_PERCENT: u64 = 12;
+const ANY_PERCENT: u64 = 15;
 /// Fewest cities that a worker lists, if the market has as many.
 const LISTED_MIN: u64 = 2;
 /// Most cities that a worker lists.
@@ -27,15 +27,15 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// The pull of a metro is its labour force divided by the square root of the
-    /// distance: the exponents that fit the migration flows between the 50 largest
-    /// metros (1.07 and 0.55, see `docs/DATA.md`), rounded.
+    /// The pull of a metro is its labour force divided by the distance. Of the simple
+    /// gravity rules this one comes nearest to how far people really move between the
+    /// metros of a market (`docs/DATA.md` compares).
     pub(super) fn new(metros: &[Metro], home: usize) -> Self {
         let mut sum = 0;
         let reached = metros.iter().enumerate().map(|(i, metro)| {
             if i != home {
                 let km = distance_km(&metros[home], metro).max(NEAR_KM);
-                sum += (metro.labour_force as f64 / libm::sqrt(km)) as u64 + 1;
+                sum += (metro.labour_force as f64 / km) as u64 + 1;
             }
             sum
         });

@@ -7,8 +7,8 @@
 //! say so in their labels and names. `docs/DATA.md` has every rule.
 //!
 //! [`generate`] makes a whole market at once. A national market has six million
-//! workers; [`Generator`] makes it metro by metro, each a pure function of the plan
-//! and the metro, in any order.
+//! workers; [`Generator`] makes it record by record, each metro a pure function of the
+//! plan and the metro, in any order.
 
 mod apportion;
 mod mobility;
@@ -139,16 +139,30 @@ impl Generator {
         self.openings.iter().sum()
     }
 
-    /// The people and vacancies of metro number `at`, as the cities of the
-    /// [frame](Self::frame) are numbered. The same whenever it is called.
+    /// The workers of metro number `at`, as the cities of the [frame](Self::frame) are
+    /// numbered, made as they are asked for: by occupation, the same every time.
+    ///
+    /// # Panics
+    /// If the market has no such metro.
+    pub fn workers(&self, at: usize) -> impl Iterator<Item = WorkerSpec> + '_ {
+        workers::of_metro(self, at, self.workers[at])
+    }
+
+    /// The vacancies of metro number `at`; see [`workers`](Self::workers).
+    ///
+    /// # Panics
+    /// If the market has no such metro.
+    pub fn vacancies(&self, at: usize) -> impl Iterator<Item = VacancySpec> + '_ {
+        vacancies::of_metro(self, at, self.openings[at])
+    }
+
+    /// The workers and vacancies of metro number `at`, all at once. At scale 1 the
+    /// largest metro has 463,000 workers: rather iterate there.
     ///
     /// # Panics
     /// If the market has no such metro.
     pub fn metro(&self, at: usize) -> Pool {
-        Pool {
-            workers: workers::of_metro(self, at, self.workers[at]),
-            vacancies: vacancies::of_metro(self, at, self.openings[at]),
-        }
+        Pool { workers: self.workers(at).collect(), vacancies: self.vacancies(at).collect() }
     }
 
     /// The market around its people and vacancies.
@@ -214,9 +228,8 @@ pub fn generate(plan: &Plan, mut progress: impl FnMut(Progress)) -> Result<Gener
     let mut workers = Vec::with_capacity(workers_total as usize);
     let mut vacancies = Vec::new();
     for at in 0..generator.metros() {
-        let pool = generator.metro(at);
-        workers.extend(pool.workers);
-        vacancies.extend(pool.vacancies);
+        workers.extend(generator.workers(at));
+        vacancies.extend(generator.vacancies(at));
         progress(Progress {
             metros: at + 1,
             metros_total: generator.metros(),

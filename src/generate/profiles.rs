@@ -45,9 +45,9 @@ impl Grade {
     /// Desired level as a percentage of the occupation's level.
     fn percent(self) -> i32 {
         match self {
-            Self::Junior => 85,
-            Self::Middle => 97,
-            Self::Senior => 107,
+            Self::Junior => 89,
+            Self::Middle => 101,
+            Self::Senior => 111,
         }
     }
 
@@ -55,9 +55,9 @@ impl Grade {
     /// basis points.
     pub(super) fn pay_range_bp(self) -> (u32, u32) {
         match self {
-            Self::Junior => (1_000, 3_500),
-            Self::Middle => (3_000, 4_000),
-            Self::Senior => (5_500, 3_500),
+            Self::Junior => (1_000, 3_000),
+            Self::Middle => (2_500, 4_000),
+            Self::Senior => (5_000, 3_500),
         }
     }
 }

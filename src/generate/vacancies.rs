@@ -23,6 +23,7 @@ mod purpose {
     pub(super) const VARIED: u32 = 1;
     pub(super) const PAY: u32 = 2;
     pub(super) const EMPLOYER: u32 = 3;
+    pub(super) const ADJUST: u32 = 4;
     pub(super) const OPENINGS: u32 = 100;
     pub(super) const REQUIREMENTS: u32 = 200;
 }
@@ -55,9 +56,9 @@ impl Grouping {
     fn of(annual: u128) -> Self {
         let more = match annual / OPENINGS_UNIT {
             0..5 => 0,
-            5..50 => 4,
-            50..500 => 7,
-            _ => 9,
+            5..50 => 3,
+            50..500 => 6,
+            _ => 8,
         };
         Self { more }
     }
@@ -79,15 +80,22 @@ struct Draft<'a> {
     noise: Noise,
     key: Key,
     openings: u32,
+    /// Whether its occupation's openings are grouped at all.
+    grows: bool,
 }
 
-/// The vacancies of metro number `at`, with `total` openings in all.
-pub(super) fn of_metro(generator: &Generator, at: usize, total: u64) -> Vec<VacancySpec> {
+/// The vacancies of metro number `at`, with `total` openings in all, made as they are
+/// asked for.
+pub(super) fn of_metro(
+    generator: &Generator,
+    at: usize,
+    total: u64,
+) -> impl Iterator<Item = VacancySpec> + '_ {
     let metro = &generator.tables.metros[at];
     let mut drafts = drafts(generator, metro, total);
     adjust(&mut drafts, total);
     let employers = (drafts.len() as u64).div_ceil(VACANCIES_PER_EMPLOYER).max(1);
-    drafts.iter().map(|draft| vacancy(generator, metro, draft, employers)).collect()
+    drafts.into_iter().map(move |draft| vacancy(generator, metro, &draft, employers))
 }
 
 /// Shares the vacancies out among the occupations, and draws their sizes.
@@ -108,32 +116,33 @@ fn drafts<'a>(generator: &Generator, metro: &'a Metro, total: u64) -> Vec<Draft<
         for number in 0..count as u32 {
             let key = key(Kind::Vacancy, generator.occupation(cell).number, number);
             let noise = Noise::new(generator.plan.seed, key);
-            drafts.push(Draft { cell, noise, key, openings: grouping.draw(noise) });
+            let (openings, grows) = (grouping.draw(noise), grouping.more > 0);
+            drafts.push(Draft { cell, noise, key, openings, grows });
         }
     }
     drafts
 }
 
-/// Adds or takes openings one at a time, round the vacancies, until they sum to
-/// `total`; every vacancy keeps at least one. There are at most `total` vacancies.
+/// Adds or takes openings one at a time until they sum to `total`. Only vacancies
+/// that may have several change, in an order of their own draws, so that no
+/// occupation is favoured; every vacancy keeps at least one.
 fn adjust(drafts: &mut [Draft<'_>], total: u64) {
     let mut sum: u64 = drafts.iter().map(|draft| u64::from(draft.openings)).sum();
-    while sum != total {
-        // Bigger vacancies first: they vary most. A pass changes each at most once.
-        let before = sum;
-        for draft in drafts.iter_mut().filter(|draft| draft.openings > 1) {
-            if sum < total {
-                draft.openings += 1;
-                sum += 1;
-            } else if sum > total {
-                draft.openings -= 1;
-                sum -= 1;
+    let mut order: Vec<usize> = (0..drafts.len()).filter(|i| drafts[*i].grows).collect();
+    if order.is_empty() {
+        order = (0..drafts.len()).collect();
+    }
+    order.sort_by_key(|i| drafts[*i].noise.bits(purpose::ADJUST));
+    // There are at least as many openings as vacancies, so each pass comes closer.
+    for i in order.into_iter().cycle() {
+        let openings = &mut drafts[i].openings;
+        match sum.cmp(&total) {
+            std::cmp::Ordering::Equal => return,
+            std::cmp::Ordering::Less => (*openings, sum) = (*openings + 1, sum + 1),
+            std::cmp::Ordering::Greater if *openings > 1 => {
+                (*openings, sum) = (*openings - 1, sum - 1);
             }
-        }
-        if sum == before {
-            // All have one opening, and more are wanted.
-            drafts[0].openings += 1;
-            sum += 1;
+            std::cmp::Ordering::Greater => {}
         }
     }
 }

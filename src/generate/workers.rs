@@ -21,20 +21,24 @@ mod purpose {
     pub(super) const SKILLS: u32 = 200;
 }
 
-/// The workers of metro number `at`, `total` of them.
-pub(super) fn of_metro(generator: &Generator, at: usize, total: u64) -> Vec<WorkerSpec> {
+/// The workers of metro number `at`, `total` of them, made as they are asked for.
+pub(super) fn of_metro(
+    generator: &Generator,
+    at: usize,
+    total: u64,
+) -> impl Iterator<Item = WorkerSpec> + '_ {
     let metro = &generator.tables.metros[at];
     let weights: Vec<u128> = metro.cells.iter().map(|cell| u128::from(cell.employment)).collect();
     let key = Key { kind: Kind::WorkerStart, metro: metro.cbsa, occupation: 0, number: 0 };
     let start = Noise::new(generator.plan.seed, key).bits(0);
     let neighbours = Neighbours::new(&generator.tables.metros, at);
-    let mut workers = Vec::with_capacity(total as usize);
-    for (cell, count) in metro.cells.iter().zip(systematic(&weights, total, start)) {
-        for number in 0..count as u32 {
-            workers.push(worker(generator, metro, &neighbours, cell, number));
-        }
-    }
-    workers
+    let counts = systematic(&weights, total, start);
+    let numbered = metro
+        .cells
+        .iter()
+        .zip(counts)
+        .flat_map(|(cell, count)| (0..count as u32).map(move |number| (cell, number)));
+    numbered.map(move |(cell, number)| worker(generator, metro, &neighbours, cell, number))
 }
 
 fn worker(

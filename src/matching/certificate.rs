@@ -2,14 +2,14 @@
 //! it takes the matching, computes the cutoffs by definition, and looks for a worker
 //! who would rather have a vacancy whose cutoff she beats.
 //!
-//! The only order it relies on is its own: vacancies of a city by real salary, so that
-//! it may stop where no fit could make up for the salary.
+//! The only order it relies on is its own: vacancies of a city by salary, so that it may
+//! stop where no fit could make up for the salary, or one side would refuse.
 
+use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::cutoff::{Cutoff, cutoffs_ranked};
 use super::engine::Matching;
 use super::key::{Bid, Key, Ranks, Worth};
-use super::Problem;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, SkillIx, Vacancy, VacancyId, Worker};
 use crate::preferences::{Levels, Terms, fit, meets_minima};
@@ -150,9 +150,12 @@ struct Row<'p> {
     vacancy: &'p Vacancy,
     number: u32,
     rank: u32,
+    salary: i64,
     real: i64,
     min_fit: u32,
     bar: Bid,
+    /// The first mandatory minimum, beside the rest so that most refusals read no further.
+    gate: (SkillIx, u8),
 }
 
 /// What all threads read.
@@ -161,7 +164,7 @@ struct Audit<'p> {
     matching: &'p Matching,
     ranks: Ranks,
     cutoffs: Vec<Cutoff>,
-    /// By city: vacancies with computed scores, best real salary first.
+    /// By city: vacancies with computed scores, best paid first.
     cities: Vec<Vec<Row<'p>>>,
     /// By worker: ranked vacancies that name her, with her position.
     naming: HashMap<u32, Vec<(u32, u32)>>,
@@ -333,17 +336,23 @@ impl<'p> Case<'_, 'p> {
         let terms = self.audit.problem.terms();
         let annual = terms.annual_move(self.worker, city);
         let home = self.worker.home;
-        let floor =
-            terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
+        let floor = terms.equivalent_salary(self.worker.reservation_salary, home, city, annual);
         let asking = terms.equivalent_salary(self.worker.expected_salary, home, city, annual);
         let most = terms.fit_worth(FIT_MAX) - annual;
+        let largest_shortfall = i64::from(terms.settings.max_shortfall_bp);
         let mut examined = 0;
         for row in rows {
-            if row.real + most < self.held.value {
+            // All three bounds fall with the salary.
+            if row.real + most < self.held.value
+                || row.salary < floor
+                || Terms::shortfall_bp(asking, row.salary) > largest_shortfall
+            {
                 break;
             }
             examined += 1;
-            if row.vacancy.salary >= floor && self.blocks(&terms, row, annual, asking) {
+            let (skill, minimum) = row.gate;
+            let gated = minimum > 0 && self.levels.level(skill) < minimum;
+            if !gated && self.blocks(&terms, row, annual, asking) {
                 blocking.push(row.number);
             }
         }
@@ -361,11 +370,10 @@ impl<'p> Case<'_, 'p> {
         if fit < row.min_fit || Worth::new(value, row.rank) <= self.held {
             return false;
         }
-        let shortfall = Terms::shortfall_bp(asking, vacancy.salary);
+        let shortfall = Terms::shortfall_bp(asking, row.salary);
         let score = terms.score(fit, shortfall, self.worker.home == vacancy.city);
         let seeker = &self.audit.problem.workers[self.w as usize];
-        shortfall <= i64::from(terms.settings.max_shortfall_bp)
-            && self.beats(row.number, score)
+        self.beats(row.number, score)
             && !seeker.has_declined(self.audit.problem.vacancies[row.number as usize].slot)
     }
 
@@ -392,16 +400,25 @@ fn rows_by_city<'p>(problem: &'p Problem, ranks: &Ranks, bars: &[Bid]) -> Vec<Ve
                 vacancy: &post.vacancy,
                 number: v as u32,
                 rank: ranks.vacancy[v],
+                salary: post.vacancy.salary,
                 real: terms.real_salary(post.vacancy.salary, post.vacancy.city),
+                gate: first_gate(&post.vacancy),
                 min_fit: terms.min_fit(&post.vacancy),
                 bar: bars[v],
             });
         }
     }
     for rows in &mut cities {
-        rows.sort_by_key(|row| std::cmp::Reverse(row.real));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.salary));
     }
     cities
+}
+
+/// A mandatory minimum of the vacancy; one that everyone meets if it has none.
+fn first_gate(vacancy: &Vacancy) -> (SkillIx, u8) {
+    let minima = vacancy.requirements.iter();
+    let mut minima = minima.filter_map(|r| r.minimum_level.map(|minimum| (r.skill, minimum)));
+    minima.next().unwrap_or((SkillIx(0), 0))
 }
 
 fn naming(problem: &Problem) -> HashMap<u32, Vec<(u32, u32)>> {

@@ -4,10 +4,10 @@
 //! vacancy decides. This is the definition, computed from a matching alone; the engine
 //! keeps its own, and the certificate compares the outcome.
 
+use super::Problem;
 use super::choice::Contract;
 use super::engine::Matching;
 use super::key::{Bid, Key, Ranks};
-use super::Problem;
 
 /// What is full around a vacancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

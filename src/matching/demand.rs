@@ -23,7 +23,8 @@ pub(super) struct Scratch {
     levels: Vec<u8>,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
-    /// By city.
+    /// By city: what a move there costs the worker a year, and the rest.
+    annual: Vec<(u32, i64)>,
     cities: Vec<(u32, Locality)>,
 }
 
@@ -44,6 +45,7 @@ impl Scratch {
             epoch: 0,
             levels: vec![0; index.skills],
             fits: vec![(0, None); index.fitting.profiles.len()],
+            annual: vec![(0, 0); index.problem.geography.cities.len()],
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
         }
     }
@@ -51,6 +53,7 @@ impl Scratch {
     fn open(&mut self, worker: &Worker) {
         if self.epoch == u32::MAX {
             self.fits.iter_mut().for_each(|(epoch, _)| *epoch = 0);
+            self.annual.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.cities.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.epoch = 0;
         }
@@ -224,7 +227,8 @@ impl<'e, 'p> Search<'e, 'p> {
         let index = self.index;
         for cell in index.cells_of(city) {
             let node = &index.cells[*cell as usize];
-            if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve {
+            if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve
+            {
                 return;
             }
             if let Some(fit) = self.family_fit(node.list) {
@@ -258,14 +262,19 @@ impl<'e, 'p> Search<'e, 'p> {
     }
 
     fn search_family(&mut self, family: &Node, fit: u32) {
-        let worth = self.fit_worth(fit) - self.least_annual;
+        let fit_worth = self.fit_worth(fit);
+        let worth = fit_worth - self.least_annual;
         for cell in family.inside.clone() {
             let node = &self.index.cells[cell as usize];
             if node.top_real < self.need_away || node.top_real + worth < self.best.value {
                 return;
             }
             let hopeless = Key::new(i64::from(fit), self.rank) <= self.seats.cell_floor(cell);
-            if !hopeless && node.city != self.worker.home {
+            if hopeless || node.city == self.worker.home {
+                continue;
+            }
+            let net = node.top_real - self.annual(node.city);
+            if net >= self.reserve && net + fit_worth >= self.best.value {
                 self.search_cell(cell, fit);
             }
         }
@@ -309,7 +318,8 @@ impl<'e, 'p> Search<'e, 'p> {
             return;
         }
         for place in node.inside.clone() {
-            let (real, salary) = (self.index.real[place as usize], self.index.salary[place as usize]);
+            let (real, salary) =
+                (self.index.real[place as usize], self.index.salary[place as usize]);
             let value = real - locality.annual + fit_worth;
             let worth = Worth::new(value, self.index.rank[place as usize]);
             if worth <= self.best || real - locality.annual < self.reserve {
@@ -354,8 +364,19 @@ impl<'e, 'p> Search<'e, 'p> {
 
     #[inline]
     fn fit_worth(&self, fit: u32) -> i64 {
-        // At most 10^12 * 10^4, so that no wider product is needed.
-        self.terms.settings.fit_value * i64::from(fit) / i64::from(FIT_MAX)
+        self.terms.fit_worth(fit)
+    }
+
+    /// What a move to the city costs her a year.
+    #[inline]
+    fn annual(&mut self, city: CityIx) -> i64 {
+        let (epoch, known) = self.scratch.annual[city.at()];
+        if epoch == self.scratch.epoch {
+            return known;
+        }
+        let annual = self.terms.annual_move(self.worker, city);
+        self.scratch.annual[city.at()] = (self.scratch.epoch, annual);
+        annual
     }
 
     fn locality(&mut self, city: CityIx) -> Locality {
@@ -363,7 +384,7 @@ impl<'e, 'p> Search<'e, 'p> {
         if epoch == self.scratch.epoch {
             return known;
         }
-        let annual = self.terms.annual_move(self.worker, city);
+        let annual = self.annual(city);
         let home = self.worker.home;
         let salary = |salary| self.terms.equivalent_salary(salary, home, city, annual);
         let locality = Locality {

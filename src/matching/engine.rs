@@ -94,7 +94,7 @@ impl<'p> Engine<'p> {
         let index = Index::of(problem);
         let seats = Seats::of(&index);
         let scratch = Scratch::of(&index);
-        let recruiting = Recruiting::of(&index);
+        let recruiting = Recruiting::new();
         Self { index, seats, scratch, recruiting, counters: Counters::default() }
     }
 

@@ -13,11 +13,11 @@
 //! way down is conservative, and the bottom is exact. Ranked vacancies have places
 //! after all others, in no bucket; they are found through `rankings`.
 
+use super::Problem;
 use super::fitting::{Consing, Fitting};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
-use super::Problem;
-use crate::domain::{CityIx, Mobility, SkillIx};
+use crate::domain::{CityIx, SkillIx};
 use crate::preferences::Terms;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -193,7 +193,8 @@ impl<'p> Index<'p> {
     pub fn has_declined(&self, w: u32, place: u32) -> bool {
         let seeker = &self.problem.workers[w as usize];
         seeker.declined.is_some()
-            && seeker.has_declined(self.problem.vacancies[self.number[place as usize] as usize].slot)
+            && seeker
+                .has_declined(self.problem.vacancies[self.number[place as usize] as usize].slot)
     }
 
     fn build_hierarchy(&mut self, rows: &[Row]) {
@@ -318,9 +319,4 @@ fn sort(rows: &mut [Row]) {
         let bucket = (top_of(&bucket_top, row.profile, row.city), row.profile);
         (row.ranked, row.family, cell, bucket, Reverse(row.real), row.rank)
     });
-}
-
-/// Whether the worker looks at other cities than home's alone.
-pub(super) fn may_leave(mobility: &Mobility) -> bool {
-    !matches!(mobility, Mobility::HomeOnly)
 }

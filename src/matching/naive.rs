@@ -2,10 +2,10 @@
 //! pairs. Slow, obvious, and sharing nothing with the engine but the preference model
 //! and the choice function's definition. Tests compare the two.
 
+use super::Problem;
 use super::choice::{Contract, pick};
 use super::engine::Matching;
 use super::key::{Ranks, Worth};
-use super::Problem;
 use crate::preferences::Pair;
 
 /// A problem with every pair evaluated: workers x vacancies.

@@ -1,11 +1,11 @@
 //! Workers by skill and level, for finding those whom a vacancy could want.
 //!
 //! One sorted array of packed entries (pool, skill, level, worker). A pool is everyone
-//! who may leave home, or those of one city who may not; so a vacancy reads two pools.
+//! who may leave home, or everyone whose home is one city; so a vacancy reads two pools,
+//! and passes over those of its own city in the first.
 
 use super::Problem;
-use super::index::may_leave;
-use crate::domain::{CityIx, SkillIx};
+use crate::domain::{CityIx, Mobility, SkillIx, Worker};
 
 /// Stands for "any skill", for vacancies without a mandatory minimum.
 const ANY_SKILL: u64 = 0xFFFF;
@@ -33,13 +33,15 @@ impl Postings {
         let mut entries = Vec::new();
         for (w, seeker) in problem.workers.iter().enumerate() {
             let worker = &seeker.worker;
-            let stays = worker.ranking.is_none() && !may_leave(&worker.mobility);
-            let pool = if stays { home_pool(worker.home) } else { MOVERS };
-            entries.push(pack(pool, ANY_SKILL, 0, w as u64));
-            for entry in &worker.skills {
-                if wanted.get(entry.skill.at()) == Some(&true) && entry.level > 0 {
-                    let (skill, level) = (u64::from(entry.skill.0), u64::from(entry.level));
-                    entries.push(pack(pool, skill, level, w as u64));
+            let pools = [home_pool(worker.home), MOVERS];
+            let pools = &pools[..1 + usize::from(moves(worker))];
+            for pool in pools.iter().copied() {
+                entries.push(pack(pool, ANY_SKILL, 0, w as u64));
+                for entry in &worker.skills {
+                    if wanted.get(entry.skill.at()) == Some(&true) && entry.level > 0 {
+                        let (skill, level) = (u64::from(entry.skill.0), u64::from(entry.level));
+                        entries.push(pack(pool, skill, level, w as u64));
+                    }
                 }
             }
         }
@@ -52,10 +54,14 @@ impl Postings {
         self.entries.is_empty()
     }
 
-    /// Those whom a vacancy in `city` might get with at least `minimum` in `skill`: the
-    /// entries of the movers and of the city.
-    pub fn candidates(&self, city: CityIx, gate: Option<(SkillIx, u8)>) -> [&[u64]; 2] {
-        [self.range(MOVERS, gate), self.range(home_pool(city), gate)]
+    /// The entries of everyone in `city` with at least the gate's level in its skill.
+    pub fn at_home(&self, city: CityIx, gate: Option<(SkillIx, u8)>) -> &[u64] {
+        self.range(home_pool(city), gate)
+    }
+
+    /// The entries of those who may leave home with at least the gate's level in its skill.
+    pub fn movers(&self, gate: Option<(SkillIx, u8)>) -> &[u64] {
+        self.range(MOVERS, gate)
     }
 
     /// The worker of an entry.
@@ -64,9 +70,8 @@ impl Postings {
     }
 
     fn range(&self, pool: u64, gate: Option<(SkillIx, u8)>) -> &[u64] {
-        let (skill, least) = gate.map_or((ANY_SKILL, 0), |(skill, minimum)| {
-            (u64::from(skill.0), u64::from(minimum))
-        });
+        let (skill, least) = gate
+            .map_or((ANY_SKILL, 0), |(skill, minimum)| (u64::from(skill.0), u64::from(minimum)));
         let from = pack(pool, skill, least, 0);
         let to = pack(pool, skill, (1 << LEVEL_BITS) - 1, (1 << WORKER_BITS) - 1);
         let start = self.entries.partition_point(|entry| *entry < from);
@@ -77,4 +82,9 @@ impl Postings {
 
 fn home_pool(city: CityIx) -> u64 {
     1 + u64::from(city.0)
+}
+
+/// Whether a job elsewhere may be acceptable: whoever ranks vacancies may rank any.
+fn moves(worker: &Worker) -> bool {
+    worker.ranking.is_some() || !matches!(worker.mobility, Mobility::HomeOnly)
 }

@@ -12,7 +12,7 @@ use super::key::{Bid, Key, Worth};
 use super::postings::Postings;
 use super::seats::Seats;
 use crate::domain::limits::FIT_MAX;
-use crate::domain::{CityIx, Vacancy, Worker};
+use crate::domain::{CityIx, SkillIx, Vacancy, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -40,14 +40,17 @@ struct Shortlist {
 /// What recruiting needs besides the index.
 pub(super) struct Recruiting {
     postings: Postings,
+    /// By family: the movers whom its bounds admit, by the best key that they could
+    /// have at any of its vacancies away from home, best first. Computed when needed.
+    movers: Vec<Option<Box<[Key]>>>,
     /// By place.
     shortlists: Vec<Shortlist>,
 }
 
 impl Recruiting {
     /// Nothing scanned yet.
-    pub fn of(_index: &Index) -> Self {
-        Self { postings: Postings::default(), shortlists: Vec::new() }
+    pub fn new() -> Self {
+        Self { postings: Postings::default(), movers: Vec::new(), shortlists: Vec::new() }
     }
 
     /// Files the workers, once.
@@ -62,8 +65,40 @@ impl Recruiting {
         }
         if self.postings.is_empty() {
             self.postings = Postings::of(index.problem, &wanted);
+            self.movers = vec![None; index.families.len()];
         }
     }
+
+    /// The movers for a place's family. Fit depends on the list alone, so all vacancies
+    /// of the family, whatever their city and salary, share one scan of the postings.
+    fn movers(&mut self, index: &Index, place: u32) -> &[Key] {
+        let cell = index.buckets[index.bucket[place as usize] as usize].parent;
+        let family = index.cells[cell as usize].parent as usize;
+        let postings = &self.postings;
+        self.movers[family].get_or_insert_with(|| {
+            let list = &index.fitting.families[index.families[family].list as usize];
+            let entries = shortest(index, list, |gate| postings.movers(gate));
+            let bound = |entry: &u64| {
+                let w = Postings::worker(*entry) as usize;
+                let worker = &*index.problem.workers[w].worker;
+                let fit = index.fitting.accepted_fit(list, worker)?;
+                Some(Key::new(i64::from(fit), index.ranks.worker[w]))
+            };
+            let mut keys: Vec<Key> = entries.iter().filter_map(bound).collect();
+            keys.sort_unstable_by_key(|key| Reverse(*key));
+            keys.into()
+        })
+    }
+}
+
+/// The shortest of the entries behind each of a list's mandatory minima.
+fn shortest<'a>(
+    index: &Index,
+    list: &AskList,
+    entries: impl Fn(Option<(SkillIx, u8)>) -> &'a [u64],
+) -> &'a [u64] {
+    let gates = index.fitting.gates(list).map(|gate| entries(Some((gate.skill, gate.minimum))));
+    gates.min_by_key(|entries| entries.len()).unwrap_or_else(|| entries(None))
 }
 
 impl Engine<'_> {
@@ -119,7 +154,8 @@ impl Engine<'_> {
         if self.index.bucket[place as usize] == NOWHERE {
             scan.walk_ranking();
         } else {
-            scan.read(&self.recruiting.postings);
+            scan.read_home(&self.recruiting.postings);
+            scan.read_movers(self.recruiting.movers(&self.index, place));
         }
         self.counters.evaluations += scan.evaluations;
         let exhausted = scan.best.len() < room;
@@ -190,16 +226,27 @@ impl<'e, 'p> Scan<'e, 'p> {
         }
     }
 
-    /// Everyone behind the vacancy's most selective mandatory minimum.
-    fn read(&mut self, postings: &'e Postings) {
+    /// Everyone in the vacancy's city.
+    fn read_home(&mut self, postings: &Postings) {
         let city = self.vacancy.city;
-        let gates = self.index.fitting.gates(self.list);
-        let pools = gates
-            .map(|gate| postings.candidates(city, Some((gate.skill, gate.minimum))))
-            .min_by_key(|pools| pools[0].len() + pools[1].len())
-            .unwrap_or_else(|| postings.candidates(city, None));
-        for entry in pools.into_iter().flatten() {
+        let entries = shortest(self.index, self.list, |gate| postings.at_home(city, gate));
+        for entry in entries {
             self.evaluate(Postings::worker(*entry), city);
+        }
+    }
+
+    /// Movers from elsewhere, by the best key they could have, until none could be better
+    /// than the worst on a full shortlist.
+    fn read_movers(&mut self, movers: &[Key]) {
+        let city = self.vacancy.city;
+        for bound in movers {
+            if !self.is_wanted(*bound, true) {
+                return;
+            }
+            let w = self.index.ranks.worker_at[bound.rank() as usize];
+            if self.index.problem.workers[w as usize].worker.home != city {
+                self.evaluate(w, city);
+            }
         }
     }
 

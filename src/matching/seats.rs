@@ -159,7 +159,8 @@ impl Seats {
     #[inline]
     pub fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
         let own = self.own[place as usize];
-        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score() {
+        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score()
+        {
             return false;
         }
         key > own
@@ -195,7 +196,14 @@ impl Seats {
 
     /// Lets worker `w`, who holds nothing, into `place`, which must admit her. Returns
     /// the worker who is displaced.
-    pub fn enter(&mut self, index: &Index, w: u32, place: u32, key: Key, value: i64) -> Option<u32> {
+    pub fn enter(
+        &mut self,
+        index: &Index,
+        w: u32,
+        place: u32,
+        key: Key,
+        value: i64,
+    ) -> Option<u32> {
         debug_assert!(self.place_of(w).is_none());
         self.place_of[w as usize] = place;
         self.value_of[w as usize] = value;

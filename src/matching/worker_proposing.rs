@@ -5,9 +5,9 @@
 //! in bands of falling strength, and inside a band by city and main skill, so that
 //! neighbours read the same part of the index.
 
+use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::engine::Engine;
-use super::Problem;
 use std::cmp::Reverse;
 
 /// How many bands of strength there are.

@@ -9,6 +9,7 @@ mod command;
 mod decide;
 mod effect;
 mod evolve;
+mod explain;
 mod outcomes;
 mod view;
 
@@ -18,6 +19,7 @@ pub use command::{
 };
 pub use decide::Decision;
 pub use effect::{Effect, Ended};
+pub use explain::{Bar, Bars, Explained, Explainer, Full, PairExplained, Verdict};
 pub use outcomes::Outcomes;
 pub use view::{
     CappedPlace, CityCounts, Head, Held, MatchSide, Round, RoundState, Standing, Summary, Totals,

@@ -33,7 +33,12 @@ fn occupation(random: &mut Random) -> Occupation {
 /// Cumulative weights 1/(i+1), for drawing with Zipf frequencies.
 fn zipf(count: usize) -> Vec<u64> {
     let mut sum = 0;
-    (0..count).map(|i| { sum += 1_000_000 / (i as u64 + 3); sum }).collect()
+    (0..count)
+        .map(|i| {
+            sum += 1_000_000 / (i as u64 + 3);
+            sum
+        })
+        .collect()
 }
 
 fn draw(random: &mut Random, cumulative: &[u64]) -> usize {
@@ -132,7 +137,7 @@ fn large_vacancy(
                 skill: SkillIx(skill),
                 weight: 6 - i as u16,
                 desired_level: desired,
-                minimum_level: (i < 2).then_some(desired * 6 / 10),
+                minimum_level: (i < 2).then_some((u16::from(desired) * 6 / 10) as u8),
             }
         })
         .collect();

@@ -14,25 +14,10 @@ pub struct Features {
     pub zero_openings: bool,
 }
 
-/// The market of a seed.
+/// The market of a seed: half of them contested, half of every kind.
 pub fn market(seed: u64) -> (Problem, Features) {
     let mut random = Random(seed);
-    let style = random.below(4);
-    let geography = geography(&mut random);
-    let settings = settings(&mut random);
-    let cities = geography.cities.len() as u64;
-    let (workers, vacancies) = (random.within(1, 9) as u64, random.within(1, 7) as u64);
-    let seekers = (0..workers).map(|w| some_worker(&mut random, w, cities, vacancies, style));
-    let seekers: Vec<Worker> = seekers.collect();
-    let posts = (0..vacancies).map(|v| some_vacancy(&mut random, v, cities, workers, style));
-    let posts: Vec<Vacancy> = posts.collect();
-    let mut problem = problem(settings, geography, seekers, posts);
-    problem.lottery = Lottery { seed: random.next() };
-    if random.one_in(2) {
-        cap(&mut random, &mut problem);
-    }
-    place_some(&mut random, &mut problem);
-    decline_some(&mut random, &mut problem);
+    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random) };
     let features = Features {
         capped: !problem.sets.is_empty(),
         targets: problem.by_targets(),
@@ -42,6 +27,90 @@ pub fn market(seed: u64) -> (Problem, Features) {
         zero_openings: problem.vacancies.iter().any(|post| post.openings == 0),
     };
     (problem, features)
+}
+
+/// As many openings as workers, everyone acceptable to everyone, and the two sides at
+/// odds: there are usually several stable matchings. Each side's order is explicit or
+/// computed: a worker's then comes from what moves cost, a vacancy's from skills, and
+/// one in three vacancies ranks first who ranks it last.
+fn contested(random: &mut Random) -> Problem {
+    let n = random.within(4, 9) as u64;
+    let mut geography = Geography::default();
+    for city in 0..n {
+        add_city(&mut geography, city as f64, 0.0, 1000);
+    }
+    for (origin, destination) in (0..n * n).map(|i| (i / n, i % n)).filter(|(a, b)| a != b) {
+        let cost = MoveCost { cost: Some(random.within(1, 30) * 1_000), subsidy: 0 };
+        let (origin, destination) = (CityIx(origin as u16), CityIx(destination as u16));
+        geography.put_move_cost(origin, destination, Some(cost));
+    }
+    let settings =
+        Settings { max_shortfall_bp: 100_000, shortfall_weight_bp: 0, ..Settings::default() };
+    let (explicit_workers, explicit_vacancies) = (random.one_in(2), random.one_in(2));
+    let all = |random: &mut Random| {
+        let mut numbers: Vec<u64> = (0..n).collect();
+        random.shuffle(&mut numbers);
+        numbers
+    };
+    let orders: Vec<Vec<u64>> = (0..n).map(|_| all(random)).collect();
+    let workers = (0..n).map(|w| Worker {
+        home: CityIx(random.below(n) as u16),
+        skills: (0..n as u16)
+            .map(|skill| Level { skill: SkillIx(skill), level: random.within(0, 100) as u8 })
+            .collect(),
+        expected_salary: 50_000,
+        reservation_salary: 1_000,
+        ranking: explicit_workers
+            .then(|| orders[w as usize].iter().map(|v| vacancy_id(*v)).collect()),
+        ..worker(w)
+    });
+    let workers: Vec<Worker> = workers.collect();
+    let vacancies = (0..n).map(|v| {
+        let mut order = all(random);
+        if random.one_in(3) {
+            let liking = |w: &u64| orders[*w as usize].iter().position(|id| *id == v);
+            order.sort_by_key(|w| std::cmp::Reverse(liking(w)));
+        }
+        Vacancy {
+            city: CityIx(v as u16),
+            requirements: Box::new([Requirement {
+                skill: SkillIx(v as u16),
+                weight: 1,
+                desired_level: 100,
+                minimum_level: None,
+            }]),
+            ranking: explicit_vacancies.then(|| order.into_iter().map(worker_id).collect()),
+            ..vacancy(v)
+        }
+    });
+    let vacancies: Vec<Vacancy> = vacancies.collect();
+    let mut problem = problem(settings, geography, workers, vacancies);
+    problem.lottery = Lottery { seed: random.next() };
+    if random.one_in(4) {
+        cap(random, &mut problem);
+    }
+    problem
+}
+
+/// Every corner of the model.
+fn motley(random: &mut Random) -> Problem {
+    let style = random.below(4);
+    let geography = geography(random);
+    let settings = settings(random);
+    let cities = geography.cities.len() as u64;
+    let (workers, vacancies) = (random.within(1, 9) as u64, random.within(1, 7) as u64);
+    let seekers = (0..workers).map(|w| some_worker(random, w, cities, vacancies, style));
+    let seekers: Vec<Worker> = seekers.collect();
+    let posts = (0..vacancies).map(|v| some_vacancy(random, v, cities, workers, style));
+    let posts: Vec<Vacancy> = posts.collect();
+    let mut problem = problem(settings, geography, seekers, posts);
+    problem.lottery = Lottery { seed: random.next() };
+    if random.one_in(2) {
+        cap(random, &mut problem);
+    }
+    place_some(random, &mut problem);
+    decline_some(random, &mut problem);
+    problem
 }
 
 fn settings(random: &mut Random) -> Settings {
@@ -182,8 +251,7 @@ fn cap(random: &mut Random, problem: &mut Problem) {
     // Some cities and regions have no cap of their own: links go around them.
     for city in 0..cities {
         if random.one_in(3) {
-            problem.set_of_city[city] =
-                if random.one_in(3) { root } else { Some(regions[city]) };
+            problem.set_of_city[city] = if random.one_in(3) { root } else { Some(regions[city]) };
         } else if random.one_in(3) {
             problem.sets[city].parent = root;
         }

@@ -1,0 +1,113 @@
+//! A subscriber's cursor over the shared log: a position and a filter. It holds no
+//! events of its own, so a slow subscriber costs the market nothing.
+
+use super::log::{Batch, Log, Missed, Position};
+use super::{Event, Filter};
+use crate::domain::{Millis, Revision};
+use std::sync::Arc;
+
+/// Events of one message. The largest event takes fewer than 700 bytes on the wire,
+/// so that this many stay below the limit of a chunk (1 MiB).
+const CHUNK_EVENTS_MAX: usize = 1_500;
+
+/// Batches that one step may pass over without finding anything, before the
+/// subscriber is told how far it is.
+const SKIPPED_BATCHES_MAX: usize = 10_000;
+
+/// Events of one revision, to be delivered together.
+#[derive(Debug)]
+pub struct Chunk {
+    batch: Arc<Batch>,
+    indices: Vec<u32>,
+    /// Whether no later event of the revision passes the filter.
+    pub last_in_revision: bool,
+    /// Where to resume after this chunk.
+    pub next: Position,
+}
+
+impl Chunk {
+    /// The revision.
+    pub fn revision(&self) -> Revision {
+        self.batch.revision
+    }
+
+    /// When, on the market's clock.
+    pub fn at(&self) -> Millis {
+        self.batch.at
+    }
+
+    /// The events with their numbers, in order.
+    pub fn events(&self) -> impl Iterator<Item = (u32, &Event)> {
+        self.indices.iter().map(|index| (*index, &self.batch.events[*index as usize]))
+    }
+}
+
+/// What a cursor finds next.
+#[derive(Debug)]
+pub enum Next {
+    /// Events.
+    Chunk(Chunk),
+    /// Nothing for this filter so far: all before the cursor's position was passed over.
+    Skipped,
+    /// Nothing at all: the cursor is at the end.
+    CaughtUp,
+}
+
+/// A position in the log and a filter.
+#[derive(Debug)]
+pub struct Cursor {
+    position: Position,
+    filter: Filter,
+}
+
+impl Cursor {
+    /// A cursor that reads from `position` on (see [`Log::resolve`]).
+    pub fn new(position: Position, filter: Filter) -> Self {
+        Self { position, filter }
+    }
+
+    /// Where the cursor is: everything before this that passes the filter was returned.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Moves on to the next events that pass the filter.
+    pub fn advance(&mut self, log: &Log) -> Result<Next, Missed> {
+        for _ in 0..SKIPPED_BATCHES_MAX {
+            let Some(batch) = log.batch(self.position)? else { return Ok(Next::CaughtUp) };
+            if let Some(chunk) = self.chunk_of(batch, CHUNK_EVENTS_MAX) {
+                return Ok(Next::Chunk(chunk));
+            }
+        }
+        Ok(Next::Skipped)
+    }
+
+    /// Like [`Self::advance`], with at most `limit` events.
+    pub fn advance_by(&mut self, log: &Log, limit: usize) -> Result<Next, Missed> {
+        loop {
+            let Some(batch) = log.batch(self.position)? else { return Ok(Next::CaughtUp) };
+            if let Some(chunk) = self.chunk_of(batch, limit.min(CHUNK_EVENTS_MAX)) {
+                return Ok(Next::Chunk(chunk));
+            }
+        }
+    }
+
+    /// The events of `batch` from the cursor on that pass; none leaves the cursor
+    /// after the batch.
+    fn chunk_of(&mut self, batch: Arc<Batch>, limit: usize) -> Option<Chunk> {
+        let from = self.position.index;
+        let passing = (from..).zip(&batch.events[from as usize..]);
+        let mut passing =
+            passing.filter(|(_, event)| self.filter.passes(event)).map(|(index, _)| index);
+        let indices: Vec<u32> = passing.by_ref().take(limit).collect();
+        let after = Position::start_of(batch.revision.next());
+        let next =
+            passing.next().map_or(after, |index| Position { revision: batch.revision, index });
+        drop(passing);
+        self.position = next;
+        if indices.is_empty() {
+            return None;
+        }
+        Some(Chunk { batch, indices, last_in_revision: next == after, next })
+    }
+}

@@ -1,0 +1,196 @@
+//! The retained history of one market: a queue of revisions, bounded in bytes and
+//! age. One writer appends; any number of cursors read.
+
+use super::Event;
+use crate::domain::limits::{HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX};
+use crate::domain::{Millis, Revision};
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+/// A place in the total order of events: the event `index` of `revision`, or the
+/// place after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The revision.
+    pub revision: Revision,
+    /// The number of the event in it, from 0.
+    pub index: u32,
+}
+
+impl Position {
+    /// The first event of `revision`.
+    pub fn start_of(revision: Revision) -> Self {
+        Self { revision, index: 0 }
+    }
+}
+
+/// The events of one revision.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The revision.
+    pub revision: Revision,
+    /// When, on the market's clock.
+    pub at: Millis,
+    /// What happened, in order; never empty.
+    pub events: Box<[Event]>,
+}
+
+impl Batch {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.events.iter().map(Event::bytes).sum::<usize>()
+    }
+}
+
+/// How much history is kept; whichever bound is reached first trims the oldest.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Bytes.
+    pub bytes: usize,
+    /// Age.
+    pub age: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { bytes: HISTORY_BYTES_MAX, age: Duration::from_secs(HISTORY_SECONDS_MAX) }
+    }
+}
+
+/// Why a position cannot be read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// It lies before the retained history, which starts here.
+    Trimmed(Position),
+    /// It lies after the newest event; this is the place after that.
+    Future(Position),
+}
+
+/// The retained history of one market.
+#[derive(Debug)]
+pub struct Log {
+    retention: Retention,
+    /// Held for the length of an append or of copying some pointers out, never
+    /// across an await: one writer and many cursors meet here.
+    history: RwLock<History>,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    /// Contiguous revisions, oldest first.
+    batches: VecDeque<Arc<Batch>>,
+    bytes: usize,
+    newest: Revision,
+}
+
+impl History {
+    fn oldest(&self) -> Position {
+        let first = self.batches.front().map_or(self.newest.next(), |batch| batch.revision);
+        Position::start_of(first)
+    }
+
+    fn end(&self) -> Position {
+        Position::start_of(self.newest.next())
+    }
+
+    /// The batch of `revision`, which lies between oldest and newest.
+    fn batch(&self, revision: Revision) -> Option<&Arc<Batch>> {
+        let first = self.batches.front()?.revision;
+        self.batches.get(usize::try_from(revision.0.checked_sub(first.0)?).ok()?)
+    }
+
+    fn trim(&mut self, retention: Retention, now: Millis) {
+        let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
+        while let Some(oldest) = self.batches.front() {
+            let too_old = now.0.saturating_sub(oldest.at.0) > age;
+            if !too_old && self.bytes <= retention.bytes {
+                break;
+            }
+            self.bytes -= oldest.bytes();
+            self.batches.pop_front();
+        }
+    }
+}
+
+impl Log {
+    /// An empty log.
+    pub fn new(retention: Retention) -> Self {
+        Self { retention, history: RwLock::default() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, History> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends the events of the next revision and trims what is too much or too old.
+    ///
+    /// # Panics
+    /// If the revision is not the next: history has no gaps.
+    pub fn append(&self, batch: Batch) {
+        let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
+        assert!(batch.revision == history.newest.next(), "revisions are contiguous");
+        history.newest = batch.revision;
+        history.bytes += batch.bytes();
+        let now = batch.at;
+        history.batches.push_back(Arc::new(batch));
+        history.trim(self.retention, now);
+    }
+
+    /// Trims what is too old by now.
+    pub fn trim(&self, now: Millis) {
+        let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
+        history.trim(self.retention, now);
+    }
+
+    /// The oldest position that is retained.
+    pub fn oldest(&self) -> Position {
+        self.read().oldest()
+    }
+
+    /// The position after the newest event.
+    pub fn end(&self) -> Position {
+        self.read().end()
+    }
+
+    /// Bytes that the history takes, roughly.
+    pub fn bytes(&self) -> usize {
+        self.read().bytes
+    }
+
+    /// Checks that one may start at `position`: at an event that is retained, at the
+    /// end of a retained revision, or after the newest event. The answer names the
+    /// same place in its normal form.
+    pub fn resolve(&self, position: Position) -> Result<Position, Missed> {
+        let history = self.read();
+        if position == history.end() {
+            return Ok(position);
+        }
+        if position.revision > history.newest {
+            return Err(Missed::Future(history.end()));
+        }
+        if position < history.oldest() {
+            // The end of the revision just before the history is its start.
+            return Err(Missed::Trimmed(history.oldest()));
+        }
+        let Some(batch) = history.batch(position.revision) else {
+            return Err(Missed::Trimmed(history.oldest()));
+        };
+        match batch.events.len().cmp(&(position.index as usize)) {
+            std::cmp::Ordering::Greater => Ok(position),
+            std::cmp::Ordering::Equal => Ok(Position::start_of(position.revision.next())),
+            std::cmp::Ordering::Less => Err(Missed::Future(history.end())),
+        }
+    }
+
+    /// The batch at `position`, or `None` at the end.
+    pub fn batch(&self, position: Position) -> Result<Option<Arc<Batch>>, Missed> {
+        let history = self.read();
+        if position.revision > history.newest {
+            return Ok(None);
+        }
+        match history.batch(position.revision) {
+            Some(batch) => Ok(Some(batch.clone())),
+            None => Err(Missed::Trimmed(history.oldest())),
+        }
+    }
+}

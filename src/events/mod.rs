@@ -1,0 +1,271 @@
+//! Events: what a client is told of each effect, and the log that keeps them.
+//!
+//! Events are derived from effects just before these are applied, so that an event
+//! can say what was before. They are compact: cities stand as indices, which never
+//! change their meaning inside one incarnation.
+
+mod cursor;
+mod filter;
+mod log;
+
+pub use cursor::{Chunk, Cursor, Next};
+pub use filter::{Filter, Kind};
+pub use log::{Batch, Log, Missed, Position, Retention};
+
+use crate::domain::{
+    City, CityIx, MoveCost, Region, Revision, RoundId, Settings, VacancyId, VacancySlot, WorkerId,
+    WorkerSlot,
+};
+use crate::state::{
+    Effect, Ended, MatchSide, Round, RoundState, VacancyStatus, View, WorkerStatus,
+};
+use std::sync::Arc;
+
+/// What happened, with its detail.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The market was made, or its settings changed.
+    MarketChanged {
+        /// The name for people.
+        display_name: Arc<str>,
+        /// The settings.
+        settings: Arc<Settings>,
+    },
+    /// A region was added or changed.
+    RegionChanged(Arc<Region>),
+    /// A city was added or changed.
+    CityChanged(CityIx, Arc<City>),
+    /// The cost of moving between two cities changed.
+    MoveCostChanged {
+        /// Where moves start.
+        origin: CityIx,
+        /// Where they end.
+        destination: CityIx,
+        /// The override, if there still is one.
+        cost: Option<MoveCost>,
+    },
+    /// A worker came in, changed, came back, withdrew or expired.
+    WorkerChanged {
+        /// The worker.
+        worker: WorkerId,
+        /// The home city.
+        home: CityIx,
+        /// The status now.
+        status: WorkerStatus,
+        /// The status before; `None` = new.
+        previous: Option<WorkerStatus>,
+    },
+    /// A vacancy came in, changed, came back, was filled, closed or expired.
+    VacancyChanged {
+        /// The vacancy.
+        vacancy: VacancyId,
+        /// Its city.
+        city: CityIx,
+        /// The status now.
+        status: VacancyStatus,
+        /// The status before; `None` = new.
+        previous: Option<VacancyStatus>,
+        /// Openings, placed ones included.
+        openings: u32,
+    },
+    /// Something happened to a match.
+    Match(MatchChange, Pairing),
+    /// Something happened to a match in another city.
+    Migration(MigrationChange, Pairing, Move),
+    /// A round started, was committed or cancelled.
+    Round(Arc<Round>),
+}
+
+/// What happened to a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchChange {
+    /// It was made, tentatively.
+    Matched,
+    /// It ended in a clearing, with nothing better for the worker.
+    Displaced,
+    /// It ended otherwise.
+    Unmatched,
+    /// One side declined it.
+    Declined(MatchSide),
+    /// One side confirmed it.
+    Confirmed(MatchSide),
+    /// It was confirmed for good.
+    Placed,
+}
+
+/// What happened to a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationChange {
+    /// A worker was matched in another city.
+    Planned,
+    /// Such a match ended before it was placed.
+    Cancelled,
+    /// A worker was placed in another city.
+    Migrated,
+}
+
+/// Who, what, from where to where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The vacancy.
+    pub vacancy: VacancyId,
+    /// The worker's home.
+    pub origin: CityIx,
+    /// The vacancy's city.
+    pub destination: CityIx,
+}
+
+/// What a migration takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Kilometres.
+    pub km: u32,
+    /// One-off cost, subsidies taken off.
+    pub cost: i64,
+}
+
+/// The events of one effect, which is about to be applied to `before` at `revision`.
+pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut Vec<Event>) {
+    match effect {
+        Effect::Created { creation, .. } => events.push(Event::MarketChanged {
+            display_name: creation.display_name.clone(),
+            settings: Arc::new(creation.settings.clone()),
+        }),
+        Effect::SettingsChanged { display_name, settings } => events.push(Event::MarketChanged {
+            display_name: display_name.clone(),
+            settings: settings.clone(),
+        }),
+        Effect::RegionPut { region, .. } => events.push(Event::RegionChanged(region.clone())),
+        Effect::CityPut { ix, city, .. } => events.push(Event::CityChanged(*ix, city.clone())),
+        Effect::MoveCostPut { origin, destination, cost } => events.push(Event::MoveCostChanged {
+            origin: *origin,
+            destination: *destination,
+            cost: *cost,
+        }),
+        Effect::WorkerPut { slot, worker } => {
+            let previous = known_worker(before, *slot);
+            let status = previous.filter(|s| *s == WorkerStatus::Matched);
+            events.push(Event::WorkerChanged {
+                worker: worker.id,
+                home: worker.home,
+                status: status.unwrap_or(WorkerStatus::Searching),
+                previous,
+            });
+        }
+        Effect::WorkerLeft { slot, status } => {
+            let row = before.worker(*slot);
+            events.push(Event::WorkerChanged {
+                worker: row.worker.id,
+                home: row.worker.home,
+                status: *status,
+                previous: Some(row.status),
+            });
+        }
+        Effect::VacancyPut { slot, vacancy, status } => events.push(Event::VacancyChanged {
+            vacancy: vacancy.id,
+            city: vacancy.city,
+            status: *status,
+            previous: (slot.at() < before.vacancies.len()).then(|| before.vacancy(*slot).status),
+            openings: vacancy.openings,
+        }),
+        Effect::VacancyLeft { slot, status } => {
+            let row = before.vacancy(*slot);
+            events.push(Event::VacancyChanged {
+                vacancy: row.vacancy.id,
+                city: row.vacancy.city,
+                status: *status,
+                previous: Some(row.status),
+                openings: row.vacancy.openings,
+            });
+        }
+        Effect::Matched { worker, vacancy } => {
+            let pairing = pairing(before, *worker, *vacancy);
+            events.push(Event::Match(MatchChange::Matched, pairing));
+            events.extend(migration(before, MigrationChange::Planned, pairing));
+        }
+        Effect::Unmatched { worker, vacancy, ended } => {
+            let pairing = pairing(before, *worker, *vacancy);
+            let change = match ended {
+                Ended::Displaced => MatchChange::Displaced,
+                Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
+                Ended::Declined(side) => MatchChange::Declined(*side),
+            };
+            events.push(Event::Match(change, pairing));
+            events.extend(migration(before, MigrationChange::Cancelled, pairing));
+        }
+        Effect::Confirmed { worker, side } => {
+            if let Some(held) = before.worker(*worker).held {
+                let pairing = pairing(before, *worker, held.vacancy);
+                events.push(Event::Match(MatchChange::Confirmed(*side), pairing));
+            }
+        }
+        Effect::Placed { worker, vacancy } => {
+            let pairing = pairing(before, *worker, *vacancy);
+            events.push(Event::Match(MatchChange::Placed, pairing));
+            events.extend(migration(before, MigrationChange::Migrated, pairing));
+        }
+        Effect::RoundStarted { id, side, cap_order, at } => {
+            events.push(Event::Round(Arc::new(Round {
+                id: *id,
+                state: RoundState::Running,
+                snapshot: revision,
+                end: None,
+                side: *side,
+                cap_order: *cap_order,
+                started: *at,
+                ended: None,
+                summary: None,
+            })));
+        }
+        Effect::RoundCleared { id, summary, at } => {
+            let ended = |round: &Round| Round {
+                state: RoundState::Cleared,
+                end: Some(revision),
+                ended: Some(*at),
+                summary: Some(*summary),
+                ..round.clone()
+            };
+            events.extend(round(before, *id).map(|round| Event::Round(Arc::new(ended(round)))));
+        }
+        Effect::RoundCancelled { id, at } => {
+            let ended = |round: &Round| Round {
+                state: RoundState::Cancelled,
+                end: Some(revision),
+                ended: Some(*at),
+                ..round.clone()
+            };
+            events.extend(round(before, *id).map(|round| Event::Round(Arc::new(ended(round)))));
+        }
+        Effect::SkillAdded(_) | Effect::Remembered { .. } => {}
+    }
+}
+
+fn known_worker(view: &View, slot: WorkerSlot) -> Option<WorkerStatus> {
+    (slot.at() < view.workers.len()).then(|| view.worker(slot).status)
+}
+
+fn round(view: &View, id: RoundId) -> Option<&Round> {
+    view.head.round(id)
+}
+
+fn pairing(view: &View, worker: WorkerSlot, vacancy: VacancySlot) -> Pairing {
+    let (worker, vacancy) = (&view.worker(worker).worker, &view.vacancy(vacancy).vacancy);
+    Pairing {
+        worker: worker.id,
+        vacancy: vacancy.id,
+        origin: worker.home,
+        destination: vacancy.city,
+    }
+}
+
+fn migration(view: &View, change: MigrationChange, pairing: Pairing) -> Option<Event> {
+    if pairing.origin == pairing.destination {
+        return None;
+    }
+    let head = &view.head;
+    let km = head.geography.km(pairing.origin, pairing.destination);
+    let cost = head.terms().move_cost(pairing.origin, pairing.destination);
+    Some(Event::Migration(change, pairing, Move { km, cost }))
+}

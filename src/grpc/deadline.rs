@@ -1,0 +1,195 @@
+//! Deadlines. tonic answers a call past its `grpc-timeout` with CANCELLED and lets a
+//! stream outlive it; this layer answers DEADLINE_EXCEEDED, ends streams at theirs,
+//! and gives unary calls that set none a deadline of their own.
+//!
+//! It also corrects the code of a message over the size limit, which tonic reports as
+//! OUT_OF_RANGE: RESOURCE_EXHAUSTED.
+
+use crate::domain::limits::MESSAGE_BYTES_MAX;
+use crate::domain::{Reason, Violation};
+use crate::grpc::status::refuse;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Body as HttpBody, Frame};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+/// tonic has a timer of its own for the same deadline; ours must be the first.
+const HEAD_START: Duration = Duration::from_millis(3);
+
+/// When the caller stops waiting. Services find it in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(pub Option<Instant>);
+
+/// Puts deadlines on all calls.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadlineLayer {
+    /// Deadline of a unary call whose caller sets none.
+    pub unary_default: Duration,
+}
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = DeadlineService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        DeadlineService { inner, unary_default: self.unary_default }
+    }
+}
+
+/// See [`DeadlineLayer`].
+#[derive(Clone, Debug)]
+pub struct DeadlineService<S> {
+    inner: S,
+    unary_default: Duration,
+}
+
+/// Calls that stream, whose end is theirs to choose: no deadline unless they set one.
+const STREAMING: &[&str] = &[
+    "/gale.v1.EventService/Watch",
+    "/gale.v1.PoolService/ImportWorkers",
+    "/gale.v1.PoolService/ImportVacancies",
+    "/gale.v1.MatchingService/Verify",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+impl<S> Service<Request<Body>> for DeadlineService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let streams = STREAMING.contains(&request.uri().path());
+        let asked = request.headers().get("grpc-timeout").and_then(timeout);
+        let timeout = match (asked, streams) {
+            (Some(asked), _) => Some(asked.saturating_sub(HEAD_START)),
+            (None, true) => None,
+            (None, false) => Some(self.unary_default),
+        };
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        request.extensions_mut().insert(Deadline(deadline));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let Some(deadline) = deadline else { return answer.await.map(right_code) };
+            match tokio::time::timeout_at(deadline, answer).await {
+                Ok(answer) => {
+                    Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, deadline))))
+                }
+                Err(_) => Ok(passed().into_http()),
+            }
+        })
+    }
+}
+
+/// The status of a call past its deadline.
+fn passed() -> Status {
+    refuse(Violation::new(Reason::DeadlineExceeded, "", "the call's deadline passed"))
+}
+
+/// Reads `grpc-timeout`: at most 8 digits and a unit.
+fn timeout(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3_600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// Gives a response its proper code: see [`right_status`].
+fn right_code(response: Response<Body>) -> Response<Body> {
+    match Status::from_header_map(response.headers()) {
+        Some(status) if is_wrong(&status) => right_status(status).into_http(),
+        _ => response,
+    }
+}
+
+fn is_wrong(status: &Status) -> bool {
+    match status.code() {
+        Code::OutOfRange => status.message().contains("length too large"),
+        Code::Cancelled => status.message() == "Timeout expired",
+        _ => false,
+    }
+}
+
+/// Gives tonic's own statuses their proper codes: a message over the size limit is
+/// RESOURCE_EXHAUSTED, a deadline that its timer saw first DEADLINE_EXCEEDED.
+pub(super) fn right_status(status: Status) -> Status {
+    match status.code() {
+        _ if !is_wrong(&status) => status,
+        Code::OutOfRange => {
+            let message = format!("a message is over the limit of {MESSAGE_BYTES_MAX} bytes");
+            refuse(Violation::new(Reason::LimitReached, "", message))
+        }
+        _ => passed(),
+    }
+}
+
+/// A response body that ends at a deadline, with the status that says so.
+struct Limited {
+    inner: Body,
+    sleep: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl Limited {
+    fn new(inner: Body, deadline: Instant) -> Self {
+        // A service that watches the deadline itself says more than this can: let it be first.
+        let deadline = deadline + HEAD_START / 2;
+        Self { inner, sleep: Box::pin(tokio::time::sleep_until(deadline)), ended: false }
+    }
+}
+
+impl HttpBody for Limited {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        if self.sleep.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.ended = true;
+        let mut trailers = HeaderMap::new();
+        match passed().add_header(&mut trailers) {
+            Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Err(status) => Poll::Ready(Some(Err(status))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+}

@@ -1,0 +1,48 @@
+//! Why a market does not answer as asked.
+
+use crate::domain::{Reason, Violation};
+use crate::state::Refusal;
+
+/// Why a market does not answer as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command was refused; at least one violation, the first of which decides.
+    #[error("refused: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Refused(Vec<Violation>),
+    /// The market is deleted, or the server is stopping.
+    #[error("the market is closed")]
+    Closed,
+    /// The journal could not keep the command: nothing of it happened.
+    #[error("the journal failed")]
+    Journal,
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(vec![violation])
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.0)
+    }
+}
+
+impl Error {
+    /// The violation that decides.
+    pub fn violation(&self) -> Violation {
+        match self {
+            Self::Refused(violations) => violations.first().cloned().unwrap_or_else(|| {
+                Violation::new(Reason::Internal, "", "refused without a reason")
+            }),
+            Self::Closed => {
+                Violation::new(Reason::MarketNotFound, "market", "the market is deleted")
+            }
+            Self::Journal => {
+                Violation::new(Reason::Internal, "", "the journal failed; nothing was changed")
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A market that runs: one owner task that writes, and what everybody else reads.
+//!
+//! The owner ([`owner`]) takes commands from a bounded queue, decides, hands the
+//! effects to its journal, applies and then publishes them: events to the log,
+//! records to the pools, the head to whoever watches it, and at last the answer to
+//! the caller. Everybody else holds a [`Market`], the handle.
+
+mod clearing;
+mod error;
+mod owner;
+mod pages;
+mod pools;
+mod registry;
+
+pub(crate) use clearing::check;
+pub use clearing::{Checked, LastCleared};
+pub use error::Error;
+pub use pages::Pinned;
+pub use pools::{Pools, PublishedVacancy, PublishedWorker};
+pub(crate) use registry::not_found;
+pub use registry::{Clock, Markets, Options, SystemClock};
+
+use crate::domain::limits::QUEUE_BYTES_MAX;
+use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
+use crate::events::Log;
+use crate::matching::Control;
+use crate::state::{Clearance, Command, Envelope, Head, Outcome, RequestKey, View};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// What the owner is asked.
+enum Message {
+    /// Decide and apply a command.
+    Submit {
+        envelope: Envelope,
+        /// The command's share of the queue's bytes, given back once it is applied.
+        room: OwnedSemaphorePermit,
+        reply: oneshot::Sender<Result<Arc<Outcome>, Error>>,
+    },
+    /// Commit a finished round.
+    Commit { clearance: Clearance, checked: Arc<LastCleared> },
+    /// Give a snapshot.
+    Snapshot(oneshot::Sender<Arc<View>>),
+}
+
+/// A round that is running, as seen from outside.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The round.
+    pub id: RoundId,
+    /// Its progress, and the way to stop it.
+    pub control: Arc<Control>,
+}
+
+/// The handle of a market: cheap to share, and all that the services see.
+pub struct Market {
+    name: MarketName,
+    incarnation: Incarnation,
+    clock: Arc<dyn Clock>,
+    queue: mpsc::Sender<Message>,
+    queue_bytes: Arc<Semaphore>,
+    head: watch::Receiver<Arc<Head>>,
+    pools: Pools,
+    log: Log,
+    pinned: Pinned,
+    /// Held to swap or clone a pointer, never across an await.
+    running: Mutex<Option<Running>>,
+    /// Held to swap or clone a pointer, never across an await.
+    last_cleared: RwLock<Option<Arc<LastCleared>>>,
+    subscribers: AtomicUsize,
+    queue_depth_max: AtomicUsize,
+    closed: CancellationToken,
+}
+
+impl Market {
+    /// The market's name.
+    pub fn name(&self) -> &MarketName {
+        &self.name
+    }
+
+    /// This creation of it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The head as last published.
+    pub fn head(&self) -> Arc<Head> {
+        self.head.borrow().clone()
+    }
+
+    /// The head as last published, and news of it. It is published last, so that all
+    /// else (events, pools) is there at that revision or later.
+    pub fn watch_head(&self) -> watch::Receiver<Arc<Head>> {
+        self.head.clone()
+    }
+
+    /// The published pools.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The retained history.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Snapshots kept for page tokens.
+    pub fn pinned(&self) -> &Pinned {
+        &self.pinned
+    }
+
+    /// Cancelled once the market is deleted.
+    pub fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// The round that is running, if any.
+    pub fn running(&self) -> Option<Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_running(&self, running: Option<Running>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+    }
+
+    /// The last round's snapshot and matching, if one has cleared.
+    pub fn last_cleared(&self) -> Option<Arc<LastCleared>> {
+        self.last_cleared.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_last_cleared(&self, cleared: Arc<LastCleared>) {
+        *self.last_cleared.write().unwrap_or_else(PoisonError::into_inner) = Some(cleared);
+    }
+
+    /// The most commands that have waited at once.
+    pub fn queue_depth_max(&self) -> usize {
+        self.queue_depth_max.load(Ordering::Relaxed)
+    }
+
+    /// Counts a subscriber in; refused beyond `limit`.
+    pub fn subscribe(self: &Arc<Self>, limit: usize) -> Result<Subscription, Violation> {
+        let count = self.subscribers.fetch_add(1, Ordering::Relaxed);
+        let subscription = Subscription(self.clone());
+        if count >= limit {
+            return Err(Violation::new(
+                Reason::LimitReached,
+                "market",
+                format!("has {limit} subscribers, its limit"),
+            ));
+        }
+        Ok(subscription)
+    }
+
+    /// Has a command decided and applied, and answers once it is published.
+    /// Waits while the queue is full.
+    pub async fn submit(
+        &self,
+        command: Command,
+        request: Option<RequestKey>,
+        bytes: usize,
+    ) -> Result<Arc<Outcome>, Error> {
+        let envelope = Envelope { at: self.clock.now(), request, command };
+        let bytes = bytes.clamp(1, QUEUE_BYTES_MAX) as u32;
+        let room =
+            self.queue_bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
+        let slot = self.queue.reserve().await.map_err(|_| Error::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        slot.send(Message::Submit { envelope, room, reply });
+        let depth = self.queue.max_capacity() - self.queue.capacity();
+        self.queue_depth_max.fetch_max(depth, Ordering::Relaxed);
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// A consistent snapshot of all that was acknowledged before.
+    pub async fn snapshot(&self) -> Result<Arc<View>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Message::Snapshot(reply)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)
+    }
+
+    /// Refuses a revision that is not published yet.
+    pub fn check_at_least(&self, revision: Revision) -> Result<Arc<Head>, Violation> {
+        let head = self.head();
+        if revision > head.revision {
+            return Err(Violation::new(
+                Reason::PositionInFuture,
+                "at_least_revision",
+                format!("is {revision}, the market is at {}", head.revision),
+            ));
+        }
+        Ok(head)
+    }
+}
+
+/// A subscriber who is counted, until this is dropped.
+pub struct Subscription(Arc<Market>);
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.0.subscribers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,221 @@
+//! The owner of a market: the one task that writes.
+
+use super::{Error, LastCleared, Market, Message};
+use crate::domain::{CityIx, Millis, VacancySlot, WorkerSlot};
+use crate::events::{self, Batch};
+use crate::journal::{Entry, Journal};
+use crate::state::{Clearance, Command, Decision, Effect, Envelope, Head, Outcome, State, View};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error, info};
+
+/// Effects from which on a command is worth telling the runtime that this thread is busy.
+const HEAVY_EFFECTS: usize = 256;
+
+/// The owner of a market.
+pub(super) struct Owner {
+    pub(super) state: State,
+    pub(super) journal: Box<dyn Journal>,
+    pub(super) market: Arc<Market>,
+    pub(super) head: watch::Sender<Arc<Head>>,
+    /// The last snapshot given out, while nothing has changed since.
+    pub(super) snapshot: Option<Arc<View>>,
+    /// The latest time seen: the market's clock never goes back.
+    pub(super) now: Millis,
+}
+
+impl Owner {
+    /// Serves the queue until the market is closed.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let closed = self.market.closed.clone();
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = closed.cancelled() => break,
+                message = queue.recv() => message,
+            };
+            let Some(message) = message else { break };
+            if is_heavy(&message) {
+                tokio::task::block_in_place(|| self.handle(message));
+            } else {
+                self.handle(message);
+            }
+        }
+        if let Some(running) = self.market.running() {
+            running.control.cancel();
+        }
+        info!(market = %self.market.name, "owner stopped");
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Submit { envelope, room, reply } => {
+                let answer = self.apply(envelope);
+                drop(room);
+                // A caller who left has lost only the answer.
+                let _ = reply.send(answer);
+            }
+            Message::Commit { clearance, checked } => self.commit(clearance, checked),
+            Message::Snapshot(reply) => {
+                let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
+                let _ = reply.send(view.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>) {
+        let round = clearance.round;
+        let at = self.market.clock.now();
+        let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
+        self.market.set_last_cleared(checked);
+        match self.apply(envelope) {
+            Ok(outcome) => {
+                info!(market = %self.market.name, %round, revision = outcome.revision.0, "round cleared")
+            }
+            // Cancelled between the end of its work and its commit.
+            Err(error) => debug!(market = %self.market.name, %round, %error, "round not committed"),
+        }
+    }
+
+    /// Decides, journals, applies and publishes one command.
+    pub(super) fn apply(&mut self, mut envelope: Envelope) -> Result<Arc<Outcome>, Error> {
+        self.now = self.now.max(envelope.at);
+        envelope.at = self.now;
+        let Decision { revision, effects, outcome } = self.state.decide(&envelope)?;
+        if effects.is_empty() {
+            return Ok(outcome);
+        }
+        let entry = Entry { revision, at: envelope.at, effects: effects.into() };
+        if let Err(error) = self.journal.append(&entry) {
+            error!(market = %self.market.name, %error, "the journal failed");
+            return Err(Error::Journal);
+        }
+        self.snapshot = None;
+        let mut events = Vec::with_capacity(entry.effects.len());
+        let mut touched = Touched::default();
+        for effect in entry.effects.iter() {
+            touched.note(effect, self.state.view());
+            events::derive(self.state.view(), revision, effect, &mut events);
+            self.state.evolve(revision, effect);
+            touched.note(effect, self.state.view());
+        }
+        touched.settle();
+        self.publish(&entry, &touched, events.into());
+        self.follow(&entry);
+        Ok(outcome)
+    }
+
+    /// Shows what has happened: records first, then events, then the head, by which
+    /// readers learn of the revision.
+    fn publish(&self, entry: &Entry, touched: &Touched, events: Box<[events::Event]>) {
+        let view = self.state.view();
+        touched.workers.iter().for_each(|slot| self.market.pools.put_worker(view, *slot));
+        touched.vacancies.iter().for_each(|slot| self.market.pools.put_vacancy(view, *slot));
+        touched.cities.iter().for_each(|city| self.market.pools.put_counts(view, *city));
+        if entry.effects.iter().any(Effect::takes_revision) {
+            self.market.log.append(Batch { revision: entry.revision, at: entry.at, events });
+        }
+        self.head.send_replace(Arc::new(view.head.clone()));
+    }
+
+    /// Does outside of the state what effects ask for.
+    fn follow(&self, entry: &Entry) {
+        for effect in entry.effects.iter() {
+            match effect {
+                Effect::RoundStarted { id, .. } => {
+                    self.market.clear(*id, self.state.view().clone())
+                }
+                Effect::RoundCleared { .. } => self.market.set_running(None),
+                Effect::RoundCancelled { .. } => {
+                    if let Some(running) = self.market.running() {
+                        running.control.cancel();
+                    }
+                    self.market.set_running(None);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_heavy(message: &Message) -> bool {
+    match message {
+        Message::Commit { .. } => true,
+        Message::Snapshot(_) => false,
+        Message::Submit { envelope, .. } => match &envelope.command {
+            Command::UpsertWorkers { batch, .. } => batch.items.len() > HEAVY_EFFECTS,
+            Command::UpsertVacancies { batch, .. } => batch.items.len() > HEAVY_EFFECTS,
+            Command::WithdrawWorkers(batch) => batch.items.len() > HEAVY_EFFECTS,
+            Command::CloseVacancies(batch) => batch.items.len() > HEAVY_EFFECTS,
+            Command::Confirm { batch, .. } | Command::Decline { batch, .. } => {
+                batch.items.len() > HEAVY_EFFECTS
+            }
+            Command::UpsertCities(_) | Command::UpsertRegions(_) | Command::SetMoveCosts(_) => true,
+            Command::Tick(_) => true,
+            _ => false,
+        },
+    }
+}
+
+/// Rows whose published copies are out of date.
+#[derive(Default)]
+struct Touched {
+    workers: Vec<WorkerSlot>,
+    vacancies: Vec<VacancySlot>,
+    cities: Vec<CityIx>,
+}
+
+impl Touched {
+    /// Notes the rows of an effect. Called before and after it is applied, because a
+    /// record that moves changes the counts of both its cities.
+    fn note(&mut self, effect: &Effect, view: &View) {
+        match effect {
+            Effect::WorkerPut { slot, .. } | Effect::WorkerLeft { slot, .. } => {
+                self.worker(*slot, view)
+            }
+            Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
+                self.vacancy(*slot, view)
+            }
+            Effect::Matched { worker, vacancy }
+            | Effect::Unmatched { worker, vacancy, .. }
+            | Effect::Placed { worker, vacancy } => {
+                self.worker(*worker, view);
+                self.vacancy(*vacancy, view);
+            }
+            Effect::Confirmed { worker, .. } => self.worker(*worker, view),
+            Effect::CityPut { ix, .. } => self.cities.push(*ix),
+            _ => {}
+        }
+    }
+
+    fn worker(&mut self, slot: WorkerSlot, view: &View) {
+        self.workers.push(slot);
+        if slot.at() < view.workers.len() {
+            self.cities.push(view.worker(slot).worker.home);
+        }
+    }
+
+    fn vacancy(&mut self, slot: VacancySlot, view: &View) {
+        self.vacancies.push(slot);
+        if slot.at() < view.vacancies.len() {
+            self.cities.push(view.vacancy(slot).vacancy.city);
+        }
+    }
+
+    /// Each row once.
+    fn settle(&mut self) {
+        self.workers.sort_unstable();
+        self.workers.dedup();
+        self.vacancies.sort_unstable();
+        self.vacancies.dedup();
+        self.cities.sort_unstable();
+        self.cities.dedup();
+    }
+}
+
+/// Ends the process: the state can no longer be trusted, and everything that was
+/// acknowledged is better served by a restart than by a market that lies.
+pub(super) fn stop_process(why: &str) {
+    error!(why, "stopping the process");
+    std::process::exit(70);
+}
