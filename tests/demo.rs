@@ -5,8 +5,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 #[path = "common/binary.rs"]
@@ -170,6 +172,71 @@ fn a_closed_pipe_is_not_an_error() {
     let mut error = String::new();
     watch.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!((watch.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+}
+
+/// A connection to the server that can be cut, as networks do.
+struct Proxy {
+    address: SocketAddr,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    fn start(server: &str) -> Self {
+        let server: SocketAddr = server.trim_start_matches("http://").parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let connections = open.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                connections.lock().unwrap().extend([client, server]);
+            }
+        });
+        Self { address, open }
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Goal: `watch` loses and repeats nothing when its connection is cut. Method: the same
+/// history directly, and through a proxy that cuts every connection after a while.
+#[test]
+fn watch_resumes_where_it_was_cut() {
+    let (_folder, directory) = market();
+    let server = Server::start();
+    ok(&["import", path(&directory), "--server", &server.url]);
+    ok(&["clear", "--server", &server.url]);
+    let watch = ["watch", "--from", "earliest", "--json", "--limit", "600", "--server"];
+    let whole = ok(&[&watch[..], &[&server.url]].concat());
+
+    let proxy = Proxy::start(&server.url);
+    let address = proxy.address.to_string();
+    let mut process = gale(&[&watch[..], &[&address]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut resumed = String::new();
+    let mut stdout = BufReader::new(process.stdout.take().unwrap());
+    for _ in 0..20 {
+        // Past the first few events the pipe is full, so the client stands inside of a revision.
+        stdout.read_line(&mut resumed).unwrap();
+    }
+    proxy.cut();
+    stdout.read_to_string(&mut resumed).unwrap();
+    let mut notes = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut notes).unwrap();
+    assert!(process.wait().unwrap().success(), "{notes}");
+    assert_eq!(resumed, whole);
 }
 
 /// Goal: SIGTERM ends a server that has an open stream, within its limit and well.

@@ -209,3 +209,20 @@ pub fn parse_position(text: &str) -> Option<Position> {
         index: index.parse().ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: kinds and positions are read as people and other programs write them.
+    #[test]
+    fn kinds_and_positions_are_read() {
+        for text in ["MIGRATION_PLANNED", "migration-planned", "EVENT_KIND_MIGRATION_PLANNED"] {
+            assert_eq!(parse_kind(text), Ok(EventKind::MigrationPlanned));
+        }
+        assert!(parse_kind("unspecified").is_err() && parse_kind("").is_err());
+        let at = |text| parse_position(text).map(|position| (position.revision, position.index));
+        assert_eq!((at("12"), at("12:3")), (Some((12, 0)), Some((12, 3))));
+        assert_eq!((at(""), at("12:"), at("-1"), at("a:b")), (None, None, None, None));
+    }
+}
