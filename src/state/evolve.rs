@@ -10,7 +10,7 @@ use super::view::{
 use super::{State, Subject};
 use crate::domain::limits::ROUNDS_MAX;
 use crate::domain::{
-    CityIx, Millis, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker, WorkerSlot,
+    CapOrder, CityIx, Millis, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
 use std::sync::Arc;
 
@@ -265,6 +265,21 @@ impl State {
         // With the placed worker gone a matching that is better for others may have
         // become stable: what holds now is stable, but no longer worker-optimal.
         self.view.head.worker_optimal = false;
+        if self.moves_slots(city) {
+            self.view.head.changes += 1;
+        }
+    }
+
+    /// Whether a placement in `city` can let somebody in. Under `TARGETS` a vacancy that
+    /// has placed more than its target offers its next place from an earlier slot than
+    /// before, and inside a full cap that may go before a slot that is held.
+    fn moves_slots(&self, city: CityIx) -> bool {
+        let head = &self.view.head;
+        let city = head.geography.city(city);
+        let mut around = head.geography.ancestry(city.region);
+        head.settings.cap_order == CapOrder::Targets
+            && (city.intake_cap.is_some()
+                || around.any(|ix| head.geography.region(ix).intake_cap.is_some()))
     }
 
     fn count_intake(&mut self, city: CityIx) {
