@@ -14,9 +14,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("gale.bin"), &bytes)?;
     tonic_prost_build::configure()
         .compile_well_known_types(true)
+        .btree_map(".")
         .extern_path(".google.protobuf", "::pbjson_types")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)?;
-    pbjson_build::Builder::new().register_descriptors(&bytes)?.build(&[".gale.v1"])?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&bytes)?
+        .btree_map(["."])
+        .build(&[".gale.v1"])?;
     Ok(())
 }

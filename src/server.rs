@@ -274,7 +274,7 @@ fn serve_grpc(
         .http2_keepalive_interval(Some(options.keepalive_interval))
         .http2_keepalive_timeout(Some(options.keepalive_timeout))
         .layer(GrpcWebLayer::new())
-        .layer(DeadlineLayer { unary_default: options.unary_deadline })
+        .layer(DeadlineLayer { unary_default: options.unary_deadline, stopping: stopping.clone() })
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

@@ -10,7 +10,7 @@ use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub const MARKET_FILE: &str = "market.json";
 
 /// Enum fields by both of their names, with the prefix of their values.
-const ENUM_FIELDS: [(&str, &str); 8] = [
+const ENUM_FIELDS: [(&str, &str); 7] = [
     ("proposingSide", "PROPOSING_SIDE_"),
     ("proposing_side", "PROPOSING_SIDE_"),
     ("capOrder", "CAP_ORDER_"),
@@ -27,7 +27,6 @@ const ENUM_FIELDS: [(&str, &str); 8] = [
     ("confirmations", "CONFIRMATIONS_"),
     ("mode", "MODE_"),
     ("scope", "SCOPE_"),
-    ("reason", "ERROR_REASON_"),
 ];
 
 /// A message with a file of its own in a market directory.
@@ -36,8 +35,8 @@ pub trait Record: DeserializeOwned + Serialize + Send + 'static {
     const FILE: &'static str;
 
     /// Takes the labels out, whose order a map does not keep.
-    fn take_labels(&mut self) -> HashMap<String, String> {
-        HashMap::new()
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 }
 
@@ -56,7 +55,7 @@ impl Record for MoveCost {
 impl Record for Worker {
     const FILE: &'static str = "workers.jsonl";
 
-    fn take_labels(&mut self) -> HashMap<String, String> {
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.labels)
     }
 }
@@ -64,7 +63,7 @@ impl Record for Worker {
 impl Record for Vacancy {
     const FILE: &'static str = "vacancies.jsonl";
 
-    fn take_labels(&mut self) -> HashMap<String, String> {
+    fn take_labels(&mut self) -> BTreeMap<String, String> {
         std::mem::take(&mut self.labels)
     }
 }

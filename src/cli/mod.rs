@@ -13,6 +13,7 @@
 
 mod clear;
 mod client;
+mod demo;
 mod error;
 mod events;
 mod explain;
@@ -20,8 +21,10 @@ mod files;
 mod generate;
 mod import;
 mod loader;
+mod local;
 mod output;
 mod rounds;
+mod serve;
 mod solve;
 mod verify;
 mod watch;
@@ -59,6 +62,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
     Generate(generate::Args),
     Import(import::Args),
     Clear(clear::Args),
@@ -92,6 +97,8 @@ pub fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
     match command {
+        Command::Serve(args) => serve::run(args, output).await,
+        Command::Demo(args) => demo::run(args, output).await,
         Command::Generate(args) => generate::run(&args, output),
         Command::Import(args) => import::run(args, output).await,
         Command::Clear(args) => clear::run(args, output).await,

@@ -74,6 +74,9 @@ pub const FILTER_VALUES_MAX: usize = 1_000;
 pub const PAGE_SIZE_DEFAULT: usize = 1_000;
 /// Rows of a page at most; a larger request is coerced.
 pub const PAGE_SIZE_MAX: usize = 10_000;
+/// Bytes of a page at most, whatever its rows: one with long explicit rankings is
+/// shorter than asked for, so that it fits into a message.
+pub const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Snapshots kept for page tokens, per market.
 pub const PINNED_SNAPSHOTS_MAX: usize = 8;
 /// Remembered outcomes of `request_id`s, per market.

@@ -130,3 +130,46 @@ impl Settings {
         Ok(())
     }
 }
+
+/// A change of one setting, so that two callers who change different settings at once
+/// do not undo each other's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the field of `Settings` of the same name")]
+pub enum SettingChange {
+    All(Settings),
+    Currency(Box<str>),
+    ProposingSide(Side),
+    Clearing(Clearing),
+    CapOrder(CapOrder),
+    Confirmations(Confirmations),
+    FixedMoveCost(i64),
+    MoveCostPerKm(i64),
+    HorizonYears(u8),
+    FitValue(i64),
+    ShortfallWeightBp(u32),
+    MaxShortfallBp(u32),
+    MinFitBp(u32),
+    LocalBonusBp(u32),
+}
+
+impl Settings {
+    /// Changes one setting; what comes out may need a [`Settings::check`].
+    pub fn apply(&mut self, change: &SettingChange) {
+        match change {
+            SettingChange::All(settings) => *self = settings.clone(),
+            SettingChange::Currency(currency) => self.currency = currency.clone(),
+            SettingChange::ProposingSide(side) => self.proposing_side = *side,
+            SettingChange::Clearing(clearing) => self.clearing = *clearing,
+            SettingChange::CapOrder(order) => self.cap_order = *order,
+            SettingChange::Confirmations(confirmations) => self.confirmations = *confirmations,
+            SettingChange::FixedMoveCost(cost) => self.fixed_move_cost = *cost,
+            SettingChange::MoveCostPerKm(cost) => self.move_cost_per_km = *cost,
+            SettingChange::HorizonYears(years) => self.horizon_years = *years,
+            SettingChange::FitValue(value) => self.fit_value = *value,
+            SettingChange::ShortfallWeightBp(weight) => self.shortfall_weight_bp = *weight,
+            SettingChange::MaxShortfallBp(most) => self.max_shortfall_bp = *most,
+            SettingChange::MinFitBp(least) => self.min_fit_bp = *least,
+            SettingChange::LocalBonusBp(bonus) => self.local_bonus_bp = *bonus,
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! and gives unary calls that set none a deadline of their own.
 //!
 //! It also corrects the code of a message over the size limit, which tonic reports as
-//! OUT_OF_RANGE: RESOURCE_EXHAUSTED.
+//! OUT_OF_RANGE: RESOURCE_EXHAUSTED. And when the server stops it ends, with UNAVAILABLE,
+//! what would keep it from stopping: calls that are not through after a moment of grace.
 
 use crate::domain::limits::MESSAGE_BYTES_MAX;
 use crate::domain::{Reason, Violation};
@@ -15,7 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -23,22 +25,28 @@ use tower::{Layer, Service};
 /// tonic has a timer of its own for the same deadline; ours must be the first.
 const HEAD_START: Duration = Duration::from_millis(3);
 
+/// What a call that is under way when the server stops may still take. Streams of ours
+/// end at once by themselves, and say where.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// When the caller stops waiting. Services find it in the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Option<Instant>);
 
 /// Puts deadlines on all calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DeadlineLayer {
     /// Deadline of a unary call whose caller sets none.
     pub unary_default: Duration,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
 }
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = DeadlineService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService { inner, unary_default: self.unary_default }
+        DeadlineService { inner, layer: self.clone() }
     }
 }
 
@@ -46,7 +54,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Clone, Debug)]
 pub struct DeadlineService<S> {
     inner: S,
-    unary_default: Duration,
+    layer: DeadlineLayer,
 }
 
 /// Calls that stream, whose end is theirs to choose: no deadline unless they set one.
@@ -79,20 +87,37 @@ where
         let timeout = match (asked, streams) {
             (Some(asked), _) => Some(asked.saturating_sub(HEAD_START)),
             (None, true) => None,
-            (None, false) => Some(self.unary_default),
+            (None, false) => Some(self.layer.unary_default),
         };
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.extensions_mut().insert(Deadline(deadline));
         let answer = self.inner.call(request);
+        let end = end_of_call(deadline, self.layer.stopping.clone());
         Box::pin(async move {
-            let Some(deadline) = deadline else { return answer.await.map(right_code) };
-            match tokio::time::timeout_at(deadline, answer).await {
-                Ok(answer) => {
-                    Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, deadline))))
-                }
-                Err(_) => Ok(passed().into_http()),
+            let mut end: Pin<Box<dyn Future<Output = Status> + Send>> = Box::pin(end);
+            tokio::select! {
+                biased;
+                answer = answer => Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, end)))),
+                status = &mut end => Ok(status.into_http()),
             }
         })
+    }
+}
+
+/// Waits for what ends a call from outside: its deadline, or the server's stop. A service
+/// that watches for these itself says more than this can: it is given the first word.
+async fn end_of_call(deadline: Option<Instant>, stopping: CancellationToken) -> Status {
+    let passed_deadline = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline + HEAD_START / 2).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = passed_deadline => passed(),
+        () = async { stopping.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            refuse(Violation::new(Reason::ShuttingDown, "", "the server is stopping"))
+        }
     }
 }
 
@@ -149,18 +174,16 @@ pub(super) fn right_status(status: Status) -> Status {
     }
 }
 
-/// A response body that ends at a deadline, with the status that says so.
+/// A response body that ends when its call does, with the status that says so.
 struct Limited {
     inner: Body,
-    sleep: Pin<Box<Sleep>>,
+    end: Pin<Box<dyn Future<Output = Status> + Send>>,
     ended: bool,
 }
 
 impl Limited {
-    fn new(inner: Body, deadline: Instant) -> Self {
-        // A service that watches the deadline itself says more than this can: let it be first.
-        let deadline = deadline + HEAD_START / 2;
-        Self { inner, sleep: Box::pin(tokio::time::sleep_until(deadline)), ended: false }
+    fn new(inner: Body, end: Pin<Box<dyn Future<Output = Status> + Send>>) -> Self {
+        Self { inner, end, ended: false }
     }
 }
 
@@ -178,12 +201,10 @@ impl HttpBody for Limited {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        if self.sleep.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
+        let Poll::Ready(status) = self.end.as_mut().poll(context) else { return Poll::Pending };
         self.ended = true;
         let mut trailers = HeaderMap::new();
-        match passed().add_header(&mut trailers) {
+        match status.add_header(&mut trailers) {
             Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             Err(status) => Poll::Ready(Some(Err(status))),
         }

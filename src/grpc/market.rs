@@ -266,56 +266,33 @@ fn update(
     if mask.is_empty() {
         return Err(Violation::invalid("update_mask", "is required: name the fields to change"));
     }
-    let mut display_name = head.display_name.clone();
-    let mut settings = render::settings(&head.settings, None);
-    let new = asked.settings.clone().unwrap_or_default();
+    let proto = asked.settings.clone().unwrap_or_default();
+    let mut display_name = None;
+    let mut changes = Vec::new();
     for path in mask {
-        let settings = &mut settings;
         match path.as_str() {
             "display_name" => {
-                crate::domain::error::text(
-                    "market.display_name",
-                    &asked.display_name,
-                    limits::TEXT_BYTES_MAX,
-                )?;
-                display_name = asked.display_name.as_str().into();
+                let name = &asked.display_name;
+                crate::domain::error::text("market.display_name", name, limits::TEXT_BYTES_MAX)?;
+                display_name = Some(name.as_str().into());
             }
-            "settings" if new.lottery_seed.is_some_and(|seed| seed != head.lottery.seed) => {
+            "settings" if proto.lottery_seed.is_some_and(|seed| seed != head.lottery.seed) => {
                 return Err(Violation::invalid(
                     "market.settings.lottery_seed",
                     "is fixed at creation",
                 ));
             }
-            "settings" => *settings = new.clone(),
-            "settings.currency" => settings.currency = new.currency.clone(),
-            "settings.proposing_side" => settings.proposing_side = new.proposing_side,
-            "settings.clearing" => settings.clearing = new.clearing,
-            "settings.cap_order" => settings.cap_order = new.cap_order,
-            "settings.fixed_move_cost" => settings.fixed_move_cost = new.fixed_move_cost,
-            "settings.move_cost_per_km" => settings.move_cost_per_km = new.move_cost_per_km,
-            "settings.horizon_years" => settings.horizon_years = new.horizon_years,
-            "settings.confirmations" => settings.confirmations = new.confirmations,
-            "settings.fit_value" => settings.fit_value = new.fit_value,
-            "settings.shortfall_weight_bp" => {
-                settings.shortfall_weight_bp = new.shortfall_weight_bp
-            }
-            "settings.max_shortfall_bp" => settings.max_shortfall_bp = new.max_shortfall_bp,
-            "settings.min_fit_bp" => settings.min_fit_bp = new.min_fit_bp,
-            "settings.local_bonus_bp" => settings.local_bonus_bp = new.local_bonus_bp,
             "settings.lottery_seed" => {
                 return Err(Violation::invalid("update_mask", "the lottery is fixed at creation"));
             }
-            _ => {
-                return Err(Violation::invalid(
-                    "update_mask",
-                    format!("{path:?} cannot be changed"),
-                ));
+            path => {
+                let change = parse::setting_change(path, &proto);
+                changes.push(change.map_err(|v| v.within("market.settings"))?.ok_or_else(
+                    || Violation::invalid("update_mask", format!("{path:?} cannot be changed")),
+                )?);
             }
         }
     }
-    Ok(Command::Update {
-        display_name,
-        settings: parse::market_settings(&settings).map_err(|v| v.within("market.settings"))?,
-        expected: (expected != 0).then_some(Revision(expected)),
-    })
+    let expected = (expected != 0).then_some(Revision(expected));
+    Ok(Command::Update { display_name, changes, expected })
 }

@@ -231,8 +231,9 @@ impl MatchingService for MatchingRpc {
         };
         let view = market.snapshot().await.map_err(refuse_market)?;
         let explain = move || {
-            let explained = Explainer::new(&view).worker(worker);
-            let pair = vacancy.map(|vacancy| Explainer::new(&view).pair(worker, vacancy));
+            let explainer = Explainer::new(&view);
+            let explained = explainer.worker(worker);
+            let pair = vacancy.map(|vacancy| explainer.pair(worker, vacancy));
             explain_response(&view, explained, pair)
         };
         // It looks at every open vacancy: off the runtime.

@@ -1,10 +1,11 @@
 //! Pages: sizes, and opaque tokens that pin a page to a revision and to its call.
 
 use super::status::{Answer, refuse, refuse_market};
-use crate::domain::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use crate::domain::limits::{PAGE_BYTES_MAX, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 use crate::domain::{Reason, Revision, Violation};
 use crate::market::Market;
 use crate::state::View;
+use prost::Message;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -64,10 +65,16 @@ impl Page {
 
     /// The rows of this page among `rows`, which come with their offsets from
     /// [`Page::start`] on, and the offset at which the next page starts.
-    pub fn take<T>(&self, rows: impl Iterator<Item = (usize, T)>) -> (Vec<T>, Option<usize>) {
+    pub fn take<T: Message>(
+        &self,
+        rows: impl Iterator<Item = (usize, T)>,
+    ) -> (Vec<T>, Option<usize>) {
         let mut page = Vec::new();
+        let mut bytes = 0;
         for (at, row) in rows {
-            if page.len() == self.size {
+            bytes += row.encoded_len();
+            let full = page.len() == self.size || (bytes > PAGE_BYTES_MAX && !page.is_empty());
+            if full {
                 return (page, Some(at));
             }
             page.push(row);

@@ -7,12 +7,12 @@ use crate::domain::error::at_most;
 use crate::domain::limits::{BATCH_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{
     CapOrder, CityName, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec,
-    MoveCostSpec, Reason, RegionName, RegionSpec, RequirementSpec, Settings, Side, SkillName,
-    VacancyId, VacancySpec, Violation, WorkerId, WorkerSpec,
+    MoveCostSpec, Reason, RegionName, RegionSpec, RequirementSpec, SettingChange, Settings, Side,
+    SkillName, VacancyId, VacancySpec, Violation, WorkerId, WorkerSpec,
 };
 use crate::proto::v1 as pb;
 use crate::state::{Batch, ItemError, MatchSide};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// The well-formed items of a batch, and the errors of the rest.
@@ -56,19 +56,53 @@ pub fn batch<P, T>(
 
 /// Settings of a market; what is absent takes its default.
 pub fn market_settings(settings: &pb::Settings) -> Result<Settings, Violation> {
+    let read = unchecked_settings(settings)?;
+    read.check()?;
+    Ok(read)
+}
+
+/// The change of settings that a field mask's path asks for; `None` if there is no
+/// such path. Ranges are checked once the change meets the market's other settings.
+pub fn setting_change(
+    path: &str,
+    settings: &pb::Settings,
+) -> Result<Option<SettingChange>, Violation> {
+    let read = unchecked_settings(settings)?;
+    Ok(Some(match path {
+        "settings" => SettingChange::All(read),
+        "settings.currency" => SettingChange::Currency(read.currency),
+        "settings.proposing_side" => SettingChange::ProposingSide(read.proposing_side),
+        "settings.clearing" => SettingChange::Clearing(read.clearing),
+        "settings.cap_order" => SettingChange::CapOrder(read.cap_order),
+        "settings.confirmations" => SettingChange::Confirmations(read.confirmations),
+        "settings.fixed_move_cost" => SettingChange::FixedMoveCost(read.fixed_move_cost),
+        "settings.move_cost_per_km" => SettingChange::MoveCostPerKm(read.move_cost_per_km),
+        "settings.horizon_years" => SettingChange::HorizonYears(read.horizon_years),
+        "settings.fit_value" => SettingChange::FitValue(read.fit_value),
+        "settings.shortfall_weight_bp" => {
+            SettingChange::ShortfallWeightBp(read.shortfall_weight_bp)
+        }
+        "settings.max_shortfall_bp" => SettingChange::MaxShortfallBp(read.max_shortfall_bp),
+        "settings.min_fit_bp" => SettingChange::MinFitBp(read.min_fit_bp),
+        "settings.local_bonus_bp" => SettingChange::LocalBonusBp(read.local_bonus_bp),
+        _ => return Ok(None),
+    }))
+}
+
+fn unchecked_settings(settings: &pb::Settings) -> Result<Settings, Violation> {
     let defaults = Settings::default();
-    let read = Settings {
+    Ok(Settings {
         currency: settings.currency.as_str().into(),
-        proposing_side: match settings.proposing_side() {
+        proposing_side: match known("proposing_side", settings.proposing_side)? {
             pb::ProposingSide::Unspecified | pb::ProposingSide::Worker => Side::Worker,
             pb::ProposingSide::Vacancy => Side::Vacancy,
         },
         clearing: clearing(settings.clearing.as_ref())?,
-        cap_order: match settings.cap_order() {
+        cap_order: match known("cap_order", settings.cap_order)? {
             pb::CapOrder::Unspecified | pb::CapOrder::Score => CapOrder::Score,
             pb::CapOrder::Targets => CapOrder::Targets,
         },
-        confirmations: match settings.confirmations() {
+        confirmations: match known("confirmations", settings.confirmations)? {
             pb::Confirmations::Unspecified | pb::Confirmations::Both => Confirmations::Both,
             pb::Confirmations::Either => Confirmations::Either,
         },
@@ -83,18 +117,12 @@ pub fn market_settings(settings: &pb::Settings) -> Result<Settings, Violation> {
         max_shortfall_bp: settings.max_shortfall_bp.unwrap_or(defaults.max_shortfall_bp),
         min_fit_bp: settings.min_fit_bp.unwrap_or(defaults.min_fit_bp),
         local_bonus_bp: settings.local_bonus_bp,
-    };
-    known::<pb::ProposingSide>("proposing_side", settings.proposing_side)?;
-    known::<pb::CapOrder>("cap_order", settings.cap_order)?;
-    known::<pb::Confirmations>("confirmations", settings.confirmations)?;
-    read.check()?;
-    Ok(read)
+    })
 }
 
 fn clearing(clearing: Option<&pb::Clearing>) -> Result<Clearing, Violation> {
     let Some(clearing) = clearing else { return Ok(Clearing::Manual) };
-    known::<pb::clearing::Mode>("clearing.mode", clearing.mode)?;
-    match clearing.mode() {
+    match known("clearing.mode", clearing.mode)? {
         pb::clearing::Mode::Interval => Ok(Clearing::Interval(clearing.interval_seconds)),
         _ if clearing.interval_seconds != 0 => {
             Err(Violation::invalid("clearing.interval_seconds", "is only for MODE_INTERVAL"))
@@ -177,11 +205,11 @@ pub fn worker(worker: &pb::Worker, made: Option<Uuid>) -> Result<WorkerSpec, Vio
 
 fn mobility_scope(mobility: &pb::Mobility) -> Result<MobilitySpec, Violation> {
     use pb::mobility::Scope;
-    known::<Scope>("mobility.scope", mobility.scope)?;
-    if mobility.scope() != Scope::Listed && !mobility.cities.is_empty() {
+    let scope = known("mobility.scope", mobility.scope)?;
+    if scope != Scope::Listed && !mobility.cities.is_empty() {
         return Err(Violation::invalid("mobility.cities", "is only for SCOPE_LISTED"));
     }
-    match mobility.scope() {
+    match scope {
         Scope::Unspecified | Scope::Any => Ok(MobilitySpec::Any),
         Scope::HomeOnly => Ok(MobilitySpec::HomeOnly),
         Scope::Listed => {
@@ -291,11 +319,8 @@ fn timestamp(
     }
 }
 
-fn labels(labels: &HashMap<String, String>) -> Labels {
-    let mut all: Vec<(Box<str>, Box<str>)> =
-        labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
-    all.sort_unstable();
-    all.into()
+fn labels(labels: &BTreeMap<String, String>) -> Labels {
+    labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
 /// A number that the wire carries wider than the domain: what does not fit is out of range.

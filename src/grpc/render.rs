@@ -13,7 +13,7 @@ use crate::state::{
     VacancyStatus, View, WorkerRow, WorkerStatus,
 };
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Lower-case hexadecimal.
@@ -234,7 +234,7 @@ fn ranking<T: ToString>(ids: &[T]) -> pb::Ranking {
     pb::Ranking { ids: ids.iter().map(ToString::to_string).collect() }
 }
 
-fn labels(labels: &Labels) -> HashMap<String, String> {
+fn labels(labels: &Labels) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 

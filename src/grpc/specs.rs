@@ -7,7 +7,7 @@ use crate::domain::{
     RegionSpec, RequirementSpec, Settings, Side, VacancySpec, WorkerSpec,
 };
 use crate::proto::v1;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 /// A market with these settings. `lottery_seed` is left to the server if absent.
@@ -174,7 +174,7 @@ fn ranking(ids: Option<&[impl Display]>) -> Option<v1::Ranking> {
     ids.map(|ids| v1::Ranking { ids: ids.iter().map(ToString::to_string).collect() })
 }
 
-fn labels(labels: &Labels) -> HashMap<String, String> {
+fn labels(labels: &Labels) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 

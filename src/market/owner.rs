@@ -35,7 +35,7 @@ impl Owner {
                 message = queue.recv() => message,
             };
             let Some(message) = message else { break };
-            if is_heavy(&message) {
+            if is_heavy(&message, &self.state) {
                 tokio::task::block_in_place(|| self.handle(message));
             } else {
                 self.handle(message);
@@ -138,7 +138,7 @@ impl Owner {
     }
 }
 
-fn is_heavy(message: &Message) -> bool {
+fn is_heavy(message: &Message, state: &State) -> bool {
     match message {
         Message::Commit { .. } => true,
         Message::Snapshot(_) => false,
@@ -151,7 +151,9 @@ fn is_heavy(message: &Message) -> bool {
                 batch.items.len() > HEAVY_EFFECTS
             }
             Command::UpsertCities(_) | Command::UpsertRegions(_) | Command::SetMoveCosts(_) => true,
-            Command::Tick(_) => true,
+            Command::Tick(_) => {
+                state.next_deadline().is_some_and(|deadline| deadline <= envelope.at)
+            }
             _ => false,
         },
     }

@@ -6,8 +6,8 @@
 use super::view::{MatchSide, Summary};
 use crate::domain::{
     CitySpec, Incarnation, MarketName, Millis, MoveCostSpec, RegionSpec, RequestId, Revision,
-    RoundId, Settings, VacancyId, VacancySlot, VacancySpec, Violation, WorkerId, WorkerSlot,
-    WorkerSpec,
+    RoundId, SettingChange, Settings, VacancyId, VacancySlot, VacancySpec, Violation, WorkerId,
+    WorkerSlot, WorkerSpec,
 };
 use crate::preferences::Lottery;
 use std::sync::Arc;
@@ -78,12 +78,12 @@ pub struct Clearance {
 pub enum Command {
     /// Makes the market: the first command, and only that.
     Create(Creation),
-    /// Replaces display name and settings, if the market is at the expected revision.
+    /// Changes display name and settings, if the market is at the expected revision.
     Update {
-        /// The new name for people.
-        display_name: Arc<str>,
-        /// The new settings.
-        settings: Settings,
+        /// The new name for people, if it changes.
+        display_name: Option<Arc<str>>,
+        /// The settings that change.
+        changes: Vec<SettingChange>,
         /// The revision the market must be at, if the caller cares.
         expected: Option<Revision>,
     },

@@ -116,6 +116,11 @@ impl State {
         &self.view
     }
 
+    /// The next deadline of anybody in the pools.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
     /// The worker's row, if the id is known.
     pub fn worker_slot(&self, id: WorkerId) -> Option<WorkerSlot> {
         self.worker_slots.get(&id).copied()

@@ -8,7 +8,7 @@ mod rounds;
 use super::command::{Batch, Command, Envelope, ItemError, Outcome, Refusal};
 use super::effect::Effect;
 use super::{State, View};
-use crate::domain::{Reason, Revision, RoundId, Violation};
+use crate::domain::{Reason, Revision, RoundId, SettingChange, Violation};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl State {
                 draft.effects.push(Effect::Created { creation, at: envelope.at });
                 Ok(())
             }
-            Command::Update { display_name, settings, expected } => {
-                self.update(display_name, settings, *expected, draft)
+            Command::Update { display_name, changes, expected } => {
+                self.update(display_name.as_ref(), changes, *expected, draft)
             }
             Command::UpsertRegions(batch) => self.upsert_regions(batch, draft),
             Command::UpsertCities(batch) => self.upsert_cities(batch, draft),
@@ -96,8 +96,8 @@ impl State {
 
     fn update(
         &self,
-        display_name: &Arc<str>,
-        settings: &crate::domain::Settings,
+        display_name: Option<&Arc<str>>,
+        changes: &[SettingChange],
         expected: Option<Revision>,
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
@@ -109,12 +109,13 @@ impl State {
                 format!("the market is at revision {}", head.revision),
             )));
         }
+        let display_name = display_name.unwrap_or(&head.display_name).clone();
+        let mut settings = (*head.settings).clone();
+        changes.iter().for_each(|change| settings.apply(change));
         settings.check().map_err(|v| v.within("market.settings"))?;
-        if *display_name != head.display_name || *settings != *head.settings {
-            draft.effects.push(Effect::SettingsChanged {
-                display_name: display_name.clone(),
-                settings: Arc::new(settings.clone()),
-            });
+        if display_name != head.display_name || settings != *head.settings {
+            let settings = Arc::new(settings);
+            draft.effects.push(Effect::SettingsChanged { display_name, settings });
         }
         Ok(())
     }
