@@ -82,10 +82,14 @@ pub fn certify(
     matching: &Matching,
     control: &Control,
 ) -> Result<Certificate, Cancelled> {
-    certify_with(problem, matching, control, THREADS)
+    certify_with_threads(problem, matching, control, THREADS)
 }
 
-fn certify_with(
+/// [`certify`] on that many threads (0 counts as 1); the certificate is the same for any number.
+///
+/// # Errors
+/// [`Cancelled`] when `control` says so.
+pub fn certify_with_threads(
     problem: &Problem,
     matching: &Matching,
     control: &Control,
@@ -204,7 +208,7 @@ impl<'p> Audit<'p> {
 
     fn run(&self, control: &Control, threads: usize) -> Result<Found, Cancelled> {
         let workers = self.problem.workers.len();
-        let share = workers.div_ceil(threads).max(1);
+        let share = workers.div_ceil(threads.max(1)).max(1);
         let parts: Vec<Result<Found, Cancelled>> = std::thread::scope(|scope| {
             let starts = (0..workers).step_by(share);
             let handles: Vec<_> = starts
@@ -340,23 +344,22 @@ impl<'p> Case<'_, 'p> {
         let asking = terms.equivalent_salary(self.worker.expected_salary, home, city, annual);
         let most = terms.fit_worth(FIT_MAX) - annual;
         let largest_shortfall = i64::from(terms.settings.max_shortfall_bp);
-        let mut examined = 0;
-        for row in rows {
-            // All three bounds fall with the salary.
-            if row.real + most < self.held.value
-                || row.salary < floor
-                || Terms::shortfall_bp(asking, row.salary) > largest_shortfall
-            {
-                break;
-            }
-            examined += 1;
+        // All three bounds fall with the salary.
+        let possible = rows.partition_point(|row| {
+            row.real + most >= self.held.value
+                && row.salary >= floor
+                && Terms::shortfall_bp(asking, row.salary) <= largest_shortfall
+        });
+        let best = terms.score(FIT_MAX, 0, city == home);
+        let best = Key::new(best, self.audit.ranks.worker[self.w as usize]);
+        for row in &rows[..possible] {
             let (skill, minimum) = row.gate;
-            let gated = minimum > 0 && self.levels.level(skill) < minimum;
-            if !gated && self.blocks(&terms, row, annual, asking) {
+            let refused = minimum > 0 && self.levels.level(skill) < minimum;
+            if !refused && best >= row.bar.key && self.blocks(&terms, row, annual, asking) {
                 blocking.push(row.number);
             }
         }
-        examined
+        possible as u64
     }
 
     /// Whether she strictly prefers the vacancy, is acceptable to it, and beats its cutoff.
@@ -444,14 +447,4 @@ fn numbers(problem: &Problem) -> HashMap<VacancyId, u32> {
     }
     let posts = problem.vacancies.iter().enumerate();
     posts.map(|(v, post)| (post.vacancy.id, v as u32)).collect()
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// The certificate found by that many threads, for tests of its independence.
-    pub fn with_threads(problem: &Problem, matching: &Matching, threads: usize) -> Certificate {
-        certify_with(problem, matching, &Control::default(), threads).expect("nobody cancels")
-    }
 }

@@ -225,11 +225,15 @@ impl<'e, 'p> Search<'e, 'p> {
 
     fn search_city(&mut self, city: CityIx) {
         let index = self.index;
+        let best = Key::new(self.terms.score(FIT_MAX, 0, city == self.worker.home), self.rank);
         for cell in index.cells_of(city) {
             let node = &index.cells[*cell as usize];
             if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve
             {
                 return;
+            }
+            if best <= self.seats.cell_floor(*cell) {
+                continue;
             }
             if let Some(fit) = self.family_fit(node.list) {
                 self.search_cell(*cell, fit);
@@ -247,11 +251,15 @@ impl<'e, 'p> Search<'e, 'p> {
     }
 
     fn search_families(&mut self, families: &[u32]) {
+        let best = Key::new(i64::from(FIT_MAX), self.rank);
         for family in families {
             let node = &self.index.families[*family as usize];
             let net = node.top_real - self.least_annual;
             if node.top_real < self.need_away || net + self.fit_worth_max < self.best.value {
                 return;
+            }
+            if best <= self.seats.family_floor(*family) {
+                continue;
             }
             let Some(fit) = self.family_fit(node.list) else { continue };
             let hopeless = Key::new(i64::from(fit), self.rank) <= self.seats.family_floor(*family);

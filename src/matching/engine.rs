@@ -60,7 +60,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The vacancy's place in the engine's index.
-    pub(super) place: u32,
+    pub place: u32,
     /// Its value to the worker.
     pub value: i64,
     /// The worker's key at the vacancy.
@@ -96,6 +96,16 @@ impl<'p> Engine<'p> {
         let scratch = Scratch::of(&index);
         let recruiting = Recruiting::new();
         Self { index, seats, scratch, recruiting, counters: Counters::default() }
+    }
+
+    /// The place, in the engine's index, of the vacancy with that number.
+    pub fn place_of_vacancy(&self, vacancy: u32) -> u32 {
+        self.index.place_of[vacancy as usize]
+    }
+
+    /// The number of the vacancy at that place.
+    pub fn vacancy_at(&self, place: u32) -> u32 {
+        self.index.number[place as usize]
     }
 
     /// Lets a worker propose, then whoever she displaces, until nobody is displaced.

@@ -6,8 +6,8 @@
 //! * [`problem`]: what one clearing works on;
 //! * [`clear`]: the engine. It has two primitives and no others, [`Engine::demand`]
 //!   (the best vacancy that would take this worker now) and [`Engine::recruit`] (the
-//!   best worker who would come to this vacancy now), over an [`index`] of what
-//!   cannot change during a clearing and the [`seats`] of what does. Both sides'
+//!   best worker who would come to this vacancy now), over an `index` of what
+//!   cannot change during a clearing and the `seats` of what does. Both sides'
 //!   deferred acceptance are loops over these two;
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
 //! * [`certify`]: an independent check that shares no index with the engine;
@@ -37,7 +37,7 @@ mod seats;
 mod vacancy_proposing;
 mod worker_proposing;
 
-pub use certificate::{Certificate, Infeasible, certify};
+pub use certificate::{Certificate, Infeasible, certify, certify_with_threads};
 pub use choice::choose;
 pub use control::{Cancelled, Control, Phase, Progress};
 pub use cutoff::{Binding, Cutoff, cutoffs};

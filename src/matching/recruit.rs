@@ -130,11 +130,13 @@ impl Engine<'_> {
             while let Some((key, value)) = shortlist.ready.last().copied() {
                 let worker = self.index.ranks.worker_at[key.rank() as usize];
                 let worth = Worth::new(value, vacancy_rank);
-                let stale = mutants::active("stale-candidates");
-                if worth > self.seats.worth_of(&self.index, worker) || stale {
+                if worth > self.seats.worth_of(&self.index, worker) {
                     return Some(Recruit { worker, value, key });
                 }
                 shortlist.ready.pop();
+                if mutants::active("stale-candidates") {
+                    return Some(Recruit { worker, value, key });
+                }
             }
             if shortlist.exhausted {
                 return None;
@@ -158,7 +160,7 @@ impl Engine<'_> {
             scan.read_movers(self.recruiting.movers(&self.index, place));
         }
         self.counters.evaluations += scan.evaluations;
-        let exhausted = scan.best.len() < room;
+        let exhausted = scan.best.len() < room || mutants::active("shortlist-never-refilled");
         let ready: Vec<Candidate> =
             scan.best.into_sorted_vec().into_iter().rev().map(|Reverse(found)| found).collect();
         let shortlist = &mut self.recruiting.shortlists[place as usize];

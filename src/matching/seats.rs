@@ -82,9 +82,7 @@ impl Seats {
         };
         seats.prepare_marks(index);
         for place in 0..problem.vacancies.len() as u32 {
-            if !mutants::active("zero-openings-open") {
-                seats.refresh(index, place);
-            }
+            seats.refresh(index, place);
         }
         seats
     }
@@ -120,8 +118,7 @@ impl Seats {
 
     /// Whether the openings at `place` are full.
     pub fn is_filled(&self, index: &Index, place: u32) -> bool {
-        let number = index.number[place as usize] as usize;
-        self.held[place as usize].len() >= index.problem.vacancies[number].openings as usize
+        self.held[place as usize].len() >= self.openings(index, place)
     }
 
     /// Whether a set is full.
@@ -235,7 +232,11 @@ impl Seats {
     }
 
     fn openings(&self, index: &Index, place: u32) -> usize {
-        index.problem.vacancies[index.number[place as usize] as usize].openings as usize
+        let post = &index.problem.vacancies[index.number[place as usize] as usize];
+        if mutants::active("zero-openings-take-one") {
+            return post.openings.max(1) as usize;
+        }
+        post.openings as usize
     }
 
     /// The place whose worst must leave because a set around `place` is over its cap.

@@ -17,16 +17,26 @@ pub struct Features {
 /// The market of a seed: half of them contested, half of every kind.
 pub fn market(seed: u64) -> (Problem, Features) {
     let mut random = Random(seed);
-    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random) };
-    let features = Features {
+    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random, 9, 7) };
+    let features = features(&problem);
+    (problem, features)
+}
+
+/// A larger market of a seed, of few cities and requirement lists: whole buckets of
+/// vacancies, and more candidates than a shortlist holds.
+pub fn crowded(seed: u64) -> Problem {
+    motley(&mut Random(seed ^ 0xC0DE), 90, 60)
+}
+
+fn features(problem: &Problem) -> Features {
+    Features {
         capped: !problem.sets.is_empty(),
         targets: problem.by_targets(),
         rankings: problem.workers.iter().any(|seeker| seeker.worker.ranking.is_some())
             || problem.vacancies.iter().any(|post| post.vacancy.ranking.is_some()),
         declined: problem.workers.iter().any(|seeker| seeker.declined.is_some()),
         zero_openings: problem.vacancies.iter().any(|post| post.openings == 0),
-    };
-    (problem, features)
+    }
 }
 
 /// As many openings as workers, everyone acceptable to everyone, and the two sides at
@@ -93,12 +103,13 @@ fn contested(random: &mut Random) -> Problem {
 }
 
 /// Every corner of the model.
-fn motley(random: &mut Random) -> Problem {
+fn motley(random: &mut Random, workers_max: i64, vacancies_max: i64) -> Problem {
     let style = random.below(4);
     let geography = geography(random);
     let settings = settings(random);
     let cities = geography.cities.len() as u64;
-    let (workers, vacancies) = (random.within(1, 9) as u64, random.within(1, 7) as u64);
+    let workers = random.within(1, workers_max) as u64;
+    let vacancies = random.within(1, vacancies_max) as u64;
     let seekers = (0..workers).map(|w| some_worker(random, w, cities, vacancies, style));
     let seekers: Vec<Worker> = seekers.collect();
     let posts = (0..vacancies).map(|v| some_vacancy(random, v, cities, workers, style));
@@ -238,8 +249,8 @@ fn cap(random: &mut Random, problem: &mut Problem) {
     let root = random.one_in(2).then(|| cities as u32 * 2);
     let regions: Vec<u32> = (0..cities as u32).map(|city| cities as u32 + city / 2).collect();
     // Cities first, then regions, then the root: sets stand after those inside them.
-    for city in 0..cities {
-        problem.sets.push(CapSet { parent: Some(regions[city]), capacity: capacity(random) });
+    for (city, region) in regions.iter().enumerate() {
+        problem.sets.push(CapSet { parent: Some(*region), capacity: capacity(random) });
         problem.set_of_city[city] = Some(city as u32);
     }
     for _ in 0..cities {
@@ -249,9 +260,9 @@ fn cap(random: &mut Random, problem: &mut Problem) {
         problem.sets.push(CapSet { parent: None, capacity: random.below(8) });
     }
     // Some cities and regions have no cap of their own: links go around them.
-    for city in 0..cities {
+    for (city, region) in regions.iter().enumerate() {
         if random.one_in(3) {
-            problem.set_of_city[city] = if random.one_in(3) { root } else { Some(regions[city]) };
+            problem.set_of_city[city] = if random.one_in(3) { root } else { Some(*region) };
         } else if random.one_in(3) {
             problem.sets[city].parent = root;
         }
