@@ -307,7 +307,7 @@ async fn a_stalled_subscriber_is_cut_alone() {
             }
         }
     };
-    let mut third = guarded("the stalled subscriber gives up its place", third).await;
+    let third = guarded("the stalled subscriber gives up its place", third).await;
     let (messages, status) = read_out(&mut stream).await;
     let carried = expect_status(&status, Code::ResourceExhausted, "SUBSCRIBER_STALLED");
     let first = session((1, 0), messages);

@@ -83,6 +83,7 @@ pub async fn run(seed: u64) -> Result<Figures, String> {
         let channel = if narrow { gale.narrow_channel().await } else { gale.channel().await };
         let subscriber = Subscriber {
             clients: Clients::over(channel),
+            aside: clients.clone(),
             random: Random::of(seed, 100 + number),
             filter: filter(number, &mut Random::of(seed, 200 + number)),
             done: is_done.clone(),
@@ -303,6 +304,8 @@ fn filter(number: u64, random: &mut Random) -> pb::EventFilter {
 /// A subscriber who comes and goes, and writes down what it sees.
 struct Subscriber {
     clients: Clients,
+    /// For other calls than its stream, which may fill its connection.
+    aside: Clients,
     random: Random,
     filter: pb::EventFilter,
     /// The end of the history, once nobody writes any more.
@@ -349,12 +352,12 @@ impl Subscriber {
 
     /// The first session: from the start, from now, or from some revision between.
     async fn begin(&mut self) -> (Began, Streaming<pb::WatchResponse>) {
-        let (oldest, newest) = self.clients.watermark().await;
+        let (oldest, newest) = self.aside.watermark().await;
         match self.random.within(0, 3) {
             0 => (Began::At(oldest), self.open(earliest()).await),
             1 => {
                 let stream = self.open(now()).await;
-                (Began::Between(newest, self.clients.watermark().await.1), stream)
+                (Began::Between(newest, self.aside.watermark().await.1), stream)
             }
             _ => {
                 let place = (self.random.within(oldest.0, newest.0 + 1), 0);
@@ -383,11 +386,11 @@ impl Subscriber {
     }
 
     async fn lag(&mut self) {
-        let (_, newest) = self.clients.watermark().await;
+        let (_, newest) = self.aside.watermark().await;
         let level = newest.0 + self.random.within(1, 40);
         while self.done.borrow().is_none() {
             let request = pb::GetMarketRequest { market: MARKET.into(), at_least_revision: level };
-            match self.clients.market.get_market(request).await {
+            match self.aside.market.get_market(request).await {
                 Ok(_) => return,
                 Err(status) => assert_eq!(status.code(), Code::OutOfRange, "{status:?}"),
             }
