@@ -202,7 +202,12 @@ impl Subscriber {
                 .advance(market.log())
                 .map_err(|missed| missed_status(&self.market, missed))?;
             let message = match next {
-                Next::Chunk(chunk) => Some(self.events_message(&chunk, &head)),
+                Next::Chunk(chunk) => {
+                    // The cursor passes over what the filter does not want, and may so
+                    // have come to a revision whose cities this head cannot name.
+                    head = naming(&self.market, &head, chunk.revision()).await;
+                    Some(self.events_message(&chunk, &head))
+                }
                 Next::Skipped => Some(self.checkpoint_message()),
                 Next::CaughtUp => None,
             };
