@@ -75,7 +75,7 @@ impl EventService for Events {
             _counted: counted,
         };
         tokio::spawn(subscriber.run());
-        Ok(Response::new(Delivery { waiting, last }))
+        Ok(Response::new(Delivery { waiting, last, ended: false }))
     }
 
     async fn list_events(
@@ -306,6 +306,7 @@ async fn ended(deadline: Option<Instant>) {
 pub struct Delivery {
     waiting: mpsc::Receiver<pb::WatchResponse>,
     last: Arc<Mutex<Option<Status>>>,
+    ended: bool,
 }
 
 impl Stream for Delivery {
@@ -315,9 +316,14 @@ impl Stream for Delivery {
         match self.waiting.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
+            Poll::Ready(None) if self.ended => Poll::Ready(None),
             Poll::Ready(None) => {
+                self.ended = true;
                 let status = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Poll::Ready(status.map(Err))
+                // A stream without an end must never end as if all were well.
+                let broken =
+                    || refuse(Violation::new(Reason::Internal, "", "the subscriber's task failed"));
+                Poll::Ready(Some(Err(status.unwrap_or_else(broken))))
             }
         }
     }
@@ -431,4 +437,21 @@ fn read_filter(market: &Market, asked: &pb::EventFilter) -> Result<Filter, Viola
         filter.vacancies.insert(VacancyId::parse(&format!("filter.vacancy_ids[{i}]"), id)?);
     }
     Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+
+    /// Goal: a stream whose task is gone without a word ends with an error, once.
+    #[tokio::test]
+    async fn a_stream_never_ends_silently() {
+        let (messages, waiting) = mpsc::channel(1);
+        drop(messages);
+        let mut delivery = Delivery { waiting, last: Arc::default(), ended: false };
+        let status = delivery.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Internal);
+        assert!(delivery.next().await.is_none());
+    }
 }
