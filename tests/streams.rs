@@ -94,8 +94,10 @@ async fn a_large_revision_comes_in_chunks() {
 
     let mut stream = clients.watch(earliest(), None).await.unwrap();
     let messages = read_to(&mut stream, reference.end).await;
-    let chunks: Vec<_> =
-        messages.iter().filter(|m| m.events.first().is_some_and(|e| place_of(e).0 == large)).collect();
+    let chunks: Vec<_> = messages
+        .iter()
+        .filter(|m| m.events.first().is_some_and(|e| place_of(e).0 == large))
+        .collect();
     assert!(chunks.len() > 1, "one message has it all");
     let lasts: Vec<bool> = chunks.iter().map(|chunk| chunk.last_in_revision).collect();
     assert_eq!(lasts.iter().filter(|last| **last).count(), 1, "{lasts:?}");
@@ -163,16 +165,10 @@ async fn where_a_stream_may_start() {
     expect_status(&status, Code::InvalidArgument, "INVALID_FIELD");
 }
 
-async fn list_from(
-    clients: &mut Clients,
-    from: Place,
-) -> Result<pb::ListEventsResponse, Status> {
+async fn list_from(clients: &mut Clients, from: Place) -> Result<pb::ListEventsResponse, Status> {
     let start = pb::Position { incarnation: String::new(), revision: from.0, index: from.1 };
-    let request = pb::ListEventsRequest {
-        market: MARKET.into(),
-        start: Some(start),
-        ..Default::default()
-    };
+    let request =
+        pb::ListEventsRequest { market: MARKET.into(), start: Some(start), ..Default::default() };
     clients.event.list_events(request).await.map(tonic::Response::into_inner)
 }
 

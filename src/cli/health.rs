@@ -26,7 +26,8 @@ pub struct Args {
 pub async fn run(args: Args, output: Output) -> Result<(), Error> {
     let client = Client::connect(&args.server.server).await?;
     let request = HealthCheckRequest { service: args.service };
-    let reply = client.health().check(request).await.map_err(Error::refused("cannot ask for health"))?;
+    let reply =
+        client.health().check(request).await.map_err(Error::refused("cannot ask for health"))?;
     let status = reply.into_inner().status();
     if output.json {
         output.json(&json!({ "status": status.as_str_name() }))?;

@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 const BANDS: usize = 20;
 /// Workers who ask at once. More of them find that somebody of the same batch was
 /// there first and ask again; fewer leave threads without work.
-const BATCH: usize = 2_048;
+const BATCH: usize = 512;
 /// Workers of a batch below which one thread is as fast as several.
 const BATCH_ALONE: usize = 64;
 
