@@ -29,6 +29,11 @@ const HEAD_START: Duration = Duration::from_millis(3);
 /// end at once by themselves, and say where.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What a stream that ends itself, and then says where, may take for it once it has begun.
+/// tonic's timer is for the beginning alone, so this may be longer than the head start:
+/// on a busy machine tasks wake later than that.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// When the caller stops waiting. Services find it in the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Option<Instant>);
@@ -68,6 +73,9 @@ const STREAMING: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Of those, the one that watches its deadline itself.
+const ENDS_ITSELF: &str = "/gale.v1.EventService/Watch";
+
 impl<S> Service<Request<Body>> for DeadlineService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
@@ -91,25 +99,33 @@ where
         };
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.extensions_mut().insert(Deadline(deadline));
+        let patience = if request.uri().path() == ENDS_ITSELF { LAST_WORD } else { HEAD_START / 2 };
         let answer = self.inner.call(request);
-        let end = end_of_call(deadline, self.layer.stopping.clone());
+        let stopping = self.layer.stopping.clone();
         Box::pin(async move {
-            let mut end: Pin<Box<dyn Future<Output = Status> + Send>> = Box::pin(end);
-            tokio::select! {
+            let end_of_head = end_of_call(deadline, HEAD_START / 2, stopping.clone());
+            let answer = tokio::select! {
                 biased;
-                answer = answer => Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, end)))),
-                status = &mut end => Ok(status.into_http()),
-            }
+                answer = answer => right_code(answer?),
+                status = end_of_head => return Ok(status.into_http()),
+            };
+            let end = Box::pin(end_of_call(deadline, patience, stopping));
+            Ok(answer.map(|body| Body::new(Limited::new(body, end))))
         })
     }
 }
 
 /// Waits for what ends a call from outside: its deadline, or the server's stop. A service
-/// that watches for these itself says more than this can: it is given the first word.
-async fn end_of_call(deadline: Option<Instant>, stopping: CancellationToken) -> Status {
+/// that watches for these itself says more than this can: it is given the first word, for
+/// as long as `patience`.
+async fn end_of_call(
+    deadline: Option<Instant>,
+    patience: Duration,
+    stopping: CancellationToken,
+) -> Status {
     let passed_deadline = async {
         match deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline + HEAD_START / 2).await,
+            Some(deadline) => tokio::time::sleep_until(deadline + patience).await,
             None => std::future::pending().await,
         }
     };
