@@ -69,8 +69,6 @@ pub enum Reason {
     DeadlineExceeded,
     /// The server is stopping.
     ShuttingDown,
-    /// The call was cancelled by its caller or by an operator.
-    Cancelled,
     /// A fault of the server; its log has the detail.
     Internal,
 }
@@ -84,17 +82,27 @@ pub struct Violation {
     pub field: String,
     /// What was found and what is allowed, for a person.
     pub message: String,
+    /// One thing more for a program to go on with, by name: the revision that holds, the
+    /// round that runs.
+    pub detail: Option<(&'static str, String)>,
 }
 
 impl Violation {
     /// A violation in `field`.
     pub fn new(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason, field: field.into(), message: message.into() }
+        Self { reason, field: field.into(), message: message.into(), detail: None }
     }
 
     /// A value out of range, malformed or missing.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Reason::InvalidField, field, message)
+    }
+
+    /// The same violation with one thing more for a program to go on with.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.detail = Some((name, value.to_string()));
+        self
     }
 
     /// The same violation, seen from the message around it: `prefix.field`.
