@@ -19,6 +19,7 @@ mod events;
 mod explain;
 mod files;
 mod generate;
+mod health;
 mod import;
 mod loader;
 mod local;
@@ -71,6 +72,7 @@ enum Command {
     Explain(explain::Args),
     Verify(verify::Args),
     Solve(solve::Args),
+    Health(health::Args),
 }
 
 /// Runs the command and says how it went.
@@ -106,6 +108,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Explain(args) => explain::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
+        Command::Health(args) => health::run(args, output).await,
     }
 }
 

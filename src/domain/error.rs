@@ -82,27 +82,26 @@ pub struct Violation {
     pub field: String,
     /// What was found and what is allowed, for a person.
     pub message: String,
-    /// One thing more for a program to go on with, by name: the revision that holds, the
-    /// round that runs.
-    pub detail: Option<(&'static str, String)>,
+    /// The same for programs, by name: what a client needs to go on.
+    pub facts: Vec<(&'static str, String)>,
 }
 
 impl Violation {
     /// A violation in `field`.
     pub fn new(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason, field: field.into(), message: message.into(), detail: None }
+        Self { reason, field: field.into(), message: message.into(), facts: Vec::new() }
+    }
+
+    /// The same violation with one more fact for programs.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.facts.push((name, value.to_string()));
+        self
     }
 
     /// A value out of range, malformed or missing.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Reason::InvalidField, field, message)
-    }
-
-    /// The same violation with one thing more for a program to go on with.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.detail = Some((name, value.to_string()));
-        self
     }
 
     /// The same violation, seen from the message around it: `prefix.field`.

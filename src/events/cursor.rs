@@ -11,8 +11,9 @@ use std::sync::Arc;
 const CHUNK_EVENTS_MAX: usize = 1_500;
 
 /// Batches that one step may pass over without finding anything, before the
-/// subscriber is told how far it is.
-const SKIPPED_BATCHES_MAX: usize = 10_000;
+/// subscriber is told how far it is. A batch may have many thousand events, and the
+/// step holds its thread.
+const SKIPPED_BATCHES_MAX: usize = 1_000;
 
 /// Events of one revision, to be delivered together.
 #[derive(Debug)]

@@ -75,7 +75,7 @@ impl EventService for Events {
             _counted: counted,
         };
         tokio::spawn(subscriber.run());
-        Ok(Response::new(Delivery { waiting, last }))
+        Ok(Response::new(Delivery { waiting, last, ended: false }))
     }
 
     async fn list_events(
@@ -202,7 +202,12 @@ impl Subscriber {
                 .advance(market.log())
                 .map_err(|missed| missed_status(&self.market, missed))?;
             let message = match next {
-                Next::Chunk(chunk) => Some(self.events_message(&chunk, &head)),
+                Next::Chunk(chunk) => {
+                    // The cursor passes over what the filter does not want, and may so
+                    // have come to a revision whose cities this head cannot name.
+                    head = naming(&self.market, &head, chunk.revision()).await;
+                    Some(self.events_message(&chunk, &head))
+                }
                 Next::Skipped => Some(self.checkpoint_message()),
                 Next::CaughtUp => None,
             };
@@ -301,6 +306,7 @@ async fn ended(deadline: Option<Instant>) {
 pub struct Delivery {
     waiting: mpsc::Receiver<pb::WatchResponse>,
     last: Arc<Mutex<Option<Status>>>,
+    ended: bool,
 }
 
 impl Stream for Delivery {
@@ -310,9 +316,14 @@ impl Stream for Delivery {
         match self.waiting.poll_recv(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
+            Poll::Ready(None) if self.ended => Poll::Ready(None),
             Poll::Ready(None) => {
+                self.ended = true;
                 let status = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Poll::Ready(status.map(Err))
+                // A stream without an end must never end as if all were well.
+                let broken =
+                    || refuse(Violation::new(Reason::Internal, "", "the subscriber's task failed"));
+                Poll::Ready(Some(Err(status.unwrap_or_else(broken))))
             }
         }
     }
@@ -426,4 +437,21 @@ fn read_filter(market: &Market, asked: &pb::EventFilter) -> Result<Filter, Viola
         filter.vacancies.insert(VacancyId::parse(&format!("filter.vacancy_ids[{i}]"), id)?);
     }
     Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+
+    /// Goal: a stream whose task is gone without a word ends with an error, once.
+    #[tokio::test]
+    async fn a_stream_never_ends_silently() {
+        let (messages, waiting) = mpsc::channel(1);
+        drop(messages);
+        let mut delivery = Delivery { waiting, last: Arc::default(), ended: false };
+        let status = delivery.next().await.unwrap().unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Internal);
+        assert!(delivery.next().await.is_none());
+    }
 }

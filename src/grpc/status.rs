@@ -135,11 +135,11 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
     let Some(first) = violations.first() else {
         return refuse(Violation::new(Reason::Internal, "", "refused without a reason"));
     };
+    for (name, value) in &first.facts {
+        metadata.entry((*name).to_owned()).or_insert_with(|| clip(value));
+    }
     if !first.field.is_empty() {
         metadata.entry("field".to_owned()).or_insert_with(|| clip(&first.field));
-    }
-    if let Some((name, value)) = &first.detail {
-        metadata.entry((*name).to_owned()).or_insert_with(|| clip(value));
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(reason_name(first.reason), "gale", metadata);

@@ -17,9 +17,9 @@ impl State {
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
         if let Some(round) = self.view.head.running_round() {
+            let message = format!("round {} is running", round.id);
             return Err(Refusal::from(
-                Violation::new(Reason::RoundRunning, "", format!("round {} is running", round.id))
-                    .with("round_id", round.id),
+                Violation::new(Reason::RoundRunning, "", message).with("round_id", round.id),
             ));
         }
         draft.round = Some(id);
