@@ -639,7 +639,6 @@ fn a_commit_keeps_what_is_still_possible() {
         WorkerSpec { expected_salary: 90_000, reservation_salary: 90_000, ..worker(1) };
     let elsewhere = WorkerSpec { mobility: MobilitySpec::HomeOnly, ..moved_worker(1) };
     let pays_less = VacancySpec { salary: 1_000, ..vacancy(1) };
-    let gone = Settings { min_fit_bp: 0, fixed_move_cost: 7, ..Settings::default() };
     let terms = CitySpec { cost_of_living: 2_000, ..city(AWAY) };
     let cases: Vec<(&str, Vec<Command>, u64)> = vec![
         ("withdrawn", vec![withdraw([1])], 1),
@@ -656,7 +655,7 @@ fn a_commit_keeps_what_is_still_possible() {
         ("a newcomer", vec![upsert([worker(3)])], 0),
         (
             "a cheaper move",
-            vec![Command::Update { display_name: "World".into(), settings: gone, expected: None }],
+            vec![World::matched().settings_command(|settings| settings.fixed_move_cost = 7)],
             0,
         ),
     ];
@@ -925,8 +924,8 @@ fn what_makes_a_market_pending() {
         (
             "a new display name",
             vec![Command::Update {
-                display_name: "Renamed".into(),
-                settings: Settings::default(),
+                display_name: Some("Renamed".into()),
+                changes: vec![],
                 expected: None,
             }],
         ),
@@ -1075,8 +1074,8 @@ fn updates_expect_their_revision() {
     let mut world = World::matched();
     let now = world.view().head.revision;
     let update = |expected| Command::Update {
-        display_name: "World".into(),
-        settings: Settings { horizon_years: 7, ..Settings::default() },
+        display_name: None,
+        changes: vec![SettingChange::HorizonYears(7)],
         expected: Some(Revision(expected)),
     };
     for wrong in [now.0 - 1, now.0 + 1] {

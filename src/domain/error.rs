@@ -69,8 +69,6 @@ pub enum Reason {
     DeadlineExceeded,
     /// The server is stopping.
     ShuttingDown,
-    /// The call was cancelled by its caller or by an operator.
-    Cancelled,
     /// A fault of the server; its log has the detail.
     Internal,
 }

@@ -4,7 +4,7 @@ use super::paging::Page;
 use super::parse::{self, batch};
 use super::status::{refuse, refuse_market};
 use super::{Shared, at_least, item_errors, render, request_key};
-use crate::domain::{Incarnation, MarketName, Revision, Violation, limits};
+use crate::domain::{Incarnation, MarketName, Reason, Revision, Violation, limits};
 use crate::preferences::Lottery;
 use crate::proto::v1 as pb;
 use crate::proto::v1::market_service_server::MarketService;
@@ -22,7 +22,7 @@ macro_rules! apply_batch {
     ($self:ident, $request:ident, $items:ident, $id:expr, $read:expr, $command:path, $response:ident) => {{
         let request = $request.into_inner();
         let market = $self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key(stringify!($items), &request.request_id, &request)?;
         let parsed =
             batch(stringify!($items), &request.$items, request.atomic, $id, |_, item| $read(item))?;
         let bytes = request.encoded_len();
@@ -68,24 +68,16 @@ impl MarketService for MarketRpc {
     ) -> Result<Response<pb::ListMarketsResponse>, Status> {
         let request = request.into_inner();
         let size = super::paging::size(request.page_size)?;
-        // The token is the last name of the page before: names do not move.
-        let after = parse::optional("page_token", &request.page_token, MarketName::parse).map_err(
-            |_| {
-                let message = "is malformed, or from another call";
-                refuse(Violation::new(
-                    crate::domain::Reason::PageTokenInvalid,
-                    "page_token",
-                    message,
-                ))
-            },
-        )?;
+        let after = parse::optional("page_token", &request.page_token, after).map_err(refuse)?;
         let mut all = self.0.markets.list();
         all.retain(|market| after.as_ref().is_none_or(|after| market.name() > after));
         let more = all.len() > size;
         all.truncate(size);
         let last = all.last().filter(|_| more);
         Ok(Response::new(pb::ListMarketsResponse {
-            next_page_token: last.map(|market| market.name().to_string()).unwrap_or_default(),
+            next_page_token: last
+                .map(|market| format!("{MARKETS_TOKEN}{}", market.name()))
+                .unwrap_or_default(),
             markets: all.iter().map(|market| render::market(&market.head())).collect(),
         }))
     }
@@ -95,13 +87,12 @@ impl MarketService for MarketRpc {
         request: Request<pb::UpdateMarketRequest>,
     ) -> Result<Response<pb::UpdateMarketResponse>, Status> {
         let request = request.into_inner();
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("UpdateMarket", &request.request_id, &request)?;
         let bytes = request.encoded_len();
         let asked = request.market.ok_or_else(|| missing("market"))?;
-        let market = self
-            .0
-            .market(&asked.id)
-            .map_err(|_| refuse(crate::market::not_found(&asked.id).within("market.id")))?;
+        let market = self.0.market(&asked.id).map_err(|_| {
+            refuse(Violation { field: "market.id".into(), ..crate::market::not_found(&asked.id) })
+        })?;
         let mask = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
         let command =
             update(&market.head(), &asked, &mask, request.expected_revision).map_err(refuse)?;
@@ -231,6 +222,19 @@ impl MarketService for MarketRpc {
             revision: page.view.head.revision.0,
         }))
     }
+}
+
+/// What the page tokens of the list of markets begin with. The last name of the page
+/// before follows: names do not move.
+const MARKETS_TOKEN: &str = "markets:";
+
+/// Reads the market after which a page starts.
+fn after(field: &str, token: &str) -> Result<MarketName, Violation> {
+    let name = token.strip_prefix(MARKETS_TOKEN);
+    name.and_then(|name| MarketName::parse(field, name).ok()).ok_or_else(|| {
+        let message = "is malformed, or from another call";
+        Violation::new(Reason::PageTokenInvalid, field, message)
+    })
 }
 
 fn missing(field: &str) -> Status {

@@ -41,7 +41,7 @@ impl MatchingService for MatchingRpc {
     ) -> Result<Response<pb::StartRoundResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("StartRound", &request.request_id, &request)?;
         let command = Command::StartRound(RoundId(Uuid::now_v7()));
         let outcome =
             market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
@@ -177,7 +177,7 @@ impl MatchingService for MatchingRpc {
     ) -> Result<Response<pb::ConfirmMatchesResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("ConfirmMatches", &request.request_id, &request)?;
         let side = parse::match_side(request.side).map_err(refuse)?;
         let id = |pair: &pb::MatchKey| pair.worker_id.clone();
         let parsed = batch("matches", &request.matches, request.atomic, id, |_, pair| {
@@ -199,7 +199,7 @@ impl MatchingService for MatchingRpc {
     ) -> Result<Response<pb::DeclineMatchesResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("DeclineMatches", &request.request_id, &request)?;
         let side = parse::match_side(request.side).map_err(refuse)?;
         let id = |pair: &pb::MatchKey| pair.worker_id.clone();
         let parsed = batch("matches", &request.matches, request.atomic, id, |_, pair| {

@@ -66,13 +66,16 @@ impl Shared {
     }
 }
 
-/// A client's name for a request, if it gave one: its id and a hash of the request.
-fn request_key(id: &str, request: &impl Message) -> Answer<Option<RequestKey>> {
+/// A client's name for a request, if it gave one: its id and a hash of the request and
+/// of what it asks for, because requests of two methods may be the same bytes.
+fn request_key(method: &str, id: &str, request: &impl Message) -> Answer<Option<RequestKey>> {
     if id.is_empty() {
         return Ok(None);
     }
     let id = RequestId::parse("request_id", id).map_err(refuse)?;
-    Ok(Some(RequestKey { id, fingerprint: xxh3_128(&request.encode_to_vec()) }))
+    let mut bytes = [method.as_bytes(), b"\n"].concat();
+    bytes.extend(request.encode_to_vec());
+    Ok(Some(RequestKey { id, fingerprint: xxh3_128(&bytes) }))
 }
 
 /// The outcome's item errors and those found at the door, by index.

@@ -142,7 +142,7 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<pb::UpsertWorkersResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("UpsertWorkers", &request.request_id, &request)?;
         let (command, errors) = worker_batch(&request.workers, request.reopen, request.atomic)?;
         let outcome =
             market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
@@ -159,7 +159,7 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<pb::UpsertVacanciesResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("UpsertVacancies", &request.request_id, &request)?;
         let (command, errors) = vacancy_batch(&request.vacancies, request.atomic)?;
         let outcome =
             market.submit(command, key, request.encoded_len()).await.map_err(refuse_market)?;
@@ -176,15 +176,18 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<Self::ImportWorkersStream>, Status> {
         let answer = |shared: Shared,
                       mut known: Option<Arc<Market>>,
-                      message: pb::ImportWorkersRequest| async move {
+                      mut message: pb::ImportWorkersRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
-            let key = request_key(&message.request_id, &message)?;
+            let sequence = std::mem::take(&mut message.sequence);
+            // A batch is the same wherever in an import it stands.
+            message.market = market.name().to_string();
+            let key = request_key("ImportWorkers", &message.request_id, &message)?;
             let (command, errors) = worker_batch(&message.workers, message.reopen, false)?;
             let outcome =
                 market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
             let errors = item_errors(&outcome, errors);
             let ack = pb::ImportWorkersResponse {
-                sequence: message.sequence,
+                sequence,
                 revision: outcome.revision.0,
                 accepted: (message.workers.len() - errors.len()) as u32,
                 errors,
@@ -200,15 +203,18 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<Self::ImportVacanciesStream>, Status> {
         let answer = |shared: Shared,
                       mut known: Option<Arc<Market>>,
-                      message: pb::ImportVacanciesRequest| async move {
+                      mut message: pb::ImportVacanciesRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
-            let key = request_key(&message.request_id, &message)?;
+            let sequence = std::mem::take(&mut message.sequence);
+            // A batch is the same wherever in an import it stands.
+            message.market = market.name().to_string();
+            let key = request_key("ImportVacancies", &message.request_id, &message)?;
             let (command, errors) = vacancy_batch(&message.vacancies, false)?;
             let outcome =
                 market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
             let errors = item_errors(&outcome, errors);
             let ack = pb::ImportVacanciesResponse {
-                sequence: message.sequence,
+                sequence,
                 revision: outcome.revision.0,
                 accepted: (message.vacancies.len() - errors.len()) as u32,
                 errors,
@@ -224,7 +230,7 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<pb::WithdrawWorkersResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("WithdrawWorkers", &request.request_id, &request)?;
         let ids = &request.worker_ids;
         let parsed = batch("worker_ids", ids, request.atomic, String::clone, |_, id| {
             WorkerId::parse("", id)
@@ -244,7 +250,7 @@ impl PoolService for PoolRpc {
     ) -> Result<Response<pb::CloseVacanciesResponse>, Status> {
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let key = request_key(&request.request_id, &request)?;
+        let key = request_key("CloseVacancies", &request.request_id, &request)?;
         let ids = &request.vacancy_ids;
         let parsed = batch("vacancy_ids", ids, request.atomic, String::clone, |_, id| {
             VacancyId::parse("", id)

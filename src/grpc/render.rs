@@ -1,6 +1,6 @@
 //! Domain types become protocol buffers.
 
-use super::status::{code, reason};
+use super::status::{clip, item_code, reason};
 use crate::domain::{
     CapOrder, City, CityIx, Clearing, Confirmations, Geography, Labels, Millis, Mobility, MoveCost,
     Region, Settings, Side, Vacancy, Worker,
@@ -28,11 +28,11 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn item_error(error: &ItemError) -> pb::ItemError {
     pb::ItemError {
         index: error.index,
-        id: error.id.clone(),
-        code: code(&error.violation) as i32,
+        id: clip(&error.id),
+        code: item_code(&error.violation) as i32,
         reason: reason(error.violation.reason) as i32,
-        field: error.violation.field.clone(),
-        message: error.violation.message.clone(),
+        field: clip(&error.violation.field),
+        message: clip(&error.violation.message),
     }
 }
 

@@ -13,8 +13,12 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// What a service answers.
 pub type Answer<T> = Result<T, Status>;
 
-/// Fields that one status names at most.
-const FIELDS_MAX: usize = 100;
+/// Bytes of bad fields that one status names at most. A status travels in headers, of
+/// which clients take little: gRPC's own limit is 8 KiB, some of it for others.
+const FIELDS_BYTES_MAX: usize = 3_000;
+
+/// Bytes of a field's path or of a message at most: both may quote the request.
+const QUOTE_BYTES_MAX: usize = 300;
 
 /// The stable reason as the API spells it.
 pub fn reason(reason: Reason) -> ErrorReason {
@@ -49,7 +53,6 @@ pub fn reason(reason: Reason) -> ErrorReason {
         Reason::NotCleared => ErrorReason::NotCleared,
         Reason::DeadlineExceeded => ErrorReason::DeadlineExceeded,
         Reason::ShuttingDown => ErrorReason::ShuttingDown,
-        Reason::Cancelled => ErrorReason::Cancelled,
         Reason::Internal => ErrorReason::Internal,
     }
 }
@@ -87,8 +90,16 @@ pub fn code(violation: &Violation) -> Code {
         Reason::LimitReached | Reason::SubscriberStalled => Code::ResourceExhausted,
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
         Reason::ShuttingDown => Code::Unavailable,
-        Reason::Cancelled => Code::Cancelled,
         Reason::Internal => Code::Internal,
+    }
+}
+
+/// The canonical code of what is wrong with an item of a batch, whose fields are all
+/// things that the item refers to.
+pub fn item_code(violation: &Violation) -> Code {
+    match violation.reason {
+        Reason::CityNotFound => Code::InvalidArgument,
+        _ => code(violation),
     }
 }
 
@@ -125,21 +136,35 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
         return refuse(Violation::new(Reason::Internal, "", "refused without a reason"));
     };
     for (name, value) in &first.facts {
-        metadata.entry((*name).to_owned()).or_insert_with(|| value.clone());
+        metadata.entry((*name).to_owned()).or_insert_with(|| clip(value));
     }
     if !first.field.is_empty() {
-        metadata.entry("field".to_owned()).or_insert_with(|| first.field.clone());
+        metadata.entry("field".to_owned()).or_insert_with(|| clip(&first.field));
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(reason_name(first.reason), "gale", metadata);
+    let mut room = FIELDS_BYTES_MAX;
     let fields: Vec<_> = violations
         .iter()
         .filter(|v| !v.field.is_empty() && code(v) == Code::InvalidArgument)
-        .take(FIELDS_MAX)
-        .map(|v| FieldViolation::new(v.field.clone(), v.message.clone()))
+        .map(|v| FieldViolation::new(clip(&v.field), clip(&v.message)))
+        .take_while(|field| {
+            let bytes = field.field.len() + field.description.len();
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        })
         .collect();
     if !fields.is_empty() {
         details.set_bad_request(fields);
     }
-    Status::with_error_details(code(first), first.to_string(), details)
+    Status::with_error_details(code(first), clip(&first.to_string()), details)
+}
+
+/// A text short enough to be quoted, cut between characters.
+pub fn clip(text: &str) -> String {
+    match text.char_indices().map(|(at, _)| at).find(|at| *at > QUOTE_BYTES_MAX) {
+        Some(at) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }

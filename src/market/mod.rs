@@ -139,6 +139,11 @@ impl Market {
         self.queue_depth_max.load(Ordering::Relaxed)
     }
 
+    /// How many subscribers there are.
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.load(Ordering::Relaxed)
+    }
+
     /// Counts a subscriber in; refused beyond `limit`.
     pub fn subscribe(self: &Arc<Self>, limit: usize) -> Result<Subscription, Violation> {
         let count = self.subscribers.fetch_add(1, Ordering::Relaxed);

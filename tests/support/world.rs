@@ -434,9 +434,12 @@ impl World {
     }
 
     pub fn settings_command(&self, change: impl FnOnce(&mut Settings)) -> Command {
-        let head = &self.view().head;
-        let mut settings = (*head.settings).clone();
+        let mut settings = (*self.view().head.settings).clone();
         change(&mut settings);
-        Command::Update { display_name: head.display_name.clone(), settings, expected: None }
+        Command::Update {
+            display_name: None,
+            changes: vec![SettingChange::All(settings)],
+            expected: None,
+        }
     }
 }

@@ -23,7 +23,7 @@ impl State {
         let mut scratch = (*self.view.head.geography).clone();
         each(
             draft,
-            "regions",
+            ("regions", "id"),
             batch,
             |spec| (spec.id.clone(), spec.id.to_string()),
             |spec, effects| {
@@ -67,7 +67,7 @@ impl State {
         let mut scratch = (*self.view.head.geography).clone();
         each(
             draft,
-            "cities",
+            ("cities", "id"),
             batch,
             |spec| (spec.id.clone(), spec.id.to_string()),
             |spec, effects| {
@@ -111,7 +111,7 @@ impl State {
             let pair = (spec.origin.clone(), spec.destination.clone());
             (pair, format!("{} -> {}", spec.origin, spec.destination))
         };
-        each(draft, "move_costs", batch, key, |spec, effects| {
+        each(draft, ("move_costs", ""), batch, key, |spec, effects| {
             let city = |field, name: &crate::domain::CityName| {
                 let ix = geography.city_named(name.as_str());
                 ix.ok_or_else(|| Geography::unknown_city(field, name))

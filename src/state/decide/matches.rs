@@ -36,7 +36,7 @@ impl State {
     ) -> Result<(), Refusal> {
         let mut taken = Taken::default();
         let places = self.view.capped_places();
-        each(draft, "matches", batch, match_key, |pair, effects| {
+        each(draft, ("matches", "worker_id"), batch, match_key, |pair, effects| {
             let (worker, vacancy) = self.named_pair(*pair)?;
             let row = self.view.worker(worker);
             let held = row.held.filter(|held| held.vacancy == vacancy).ok_or_else(no_match)?;
@@ -135,7 +135,7 @@ impl State {
         batch: &Batch<(WorkerId, VacancyId)>,
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
-        each(draft, "matches", batch, match_key, |pair, effects| {
+        each(draft, ("matches", "worker_id"), batch, match_key, |pair, effects| {
             let (worker, vacancy) = self.named_pair(*pair)?;
             let row = self.view.worker(worker);
             row.held.filter(|held| held.vacancy == vacancy).ok_or_else(no_match)?;

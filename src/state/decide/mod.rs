@@ -123,9 +123,12 @@ impl State {
 
 /// Decides a batch item by item. An item that fails is reported with its index and
 /// leaves no effects; in an atomic batch it refuses the whole.
+///
+/// The two names are those of the batch in the request and, inside an item, of the field
+/// that may stand once: empty if that is the item itself.
 fn each<T, K: Eq + Hash>(
     draft: &mut Draft,
-    name: &str,
+    (name, unique_field): (&str, &str),
     batch: &Batch<T>,
     key: impl Fn(&T) -> (K, String),
     mut decide: impl FnMut(&T, &mut Vec<Effect>) -> Result<u32, Violation>,
@@ -137,7 +140,8 @@ fn each<T, K: Eq + Hash>(
         let result = if seen.insert(unique) {
             decide(item, &mut draft.effects)
         } else {
-            Err(Violation::new(Reason::Duplicate, "id", format!("{id} stands twice in this batch")))
+            let message = format!("{id} stands twice in this batch");
+            Err(Violation::new(Reason::Duplicate, unique_field, message))
         };
         match result {
             Ok(placed) => draft.placed += placed,

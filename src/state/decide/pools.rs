@@ -65,7 +65,7 @@ impl State {
         let mut rows = self.view.workers.len();
         each(
             draft,
-            "workers",
+            ("workers", "id"),
             batch,
             |spec| (spec.id, spec.id.to_string()),
             |spec, effects| {
@@ -149,7 +149,7 @@ impl State {
         let mut rows = self.view.vacancies.len();
         each(
             draft,
-            "vacancies",
+            ("vacancies", "id"),
             batch,
             |spec| (spec.id, spec.id.to_string()),
             |spec, effects| {
@@ -226,7 +226,7 @@ impl State {
     ) -> Result<(), Refusal> {
         each(
             draft,
-            "worker_ids",
+            ("worker_ids", ""),
             batch,
             |id| (*id, id.to_string()),
             |id, effects| {
@@ -254,7 +254,7 @@ impl State {
     ) -> Result<(), Refusal> {
         each(
             draft,
-            "vacancy_ids",
+            ("vacancy_ids", ""),
             batch,
             |id| (*id, id.to_string()),
             |id, effects| {
