@@ -297,7 +297,8 @@ pub fn all(subscription: &Subscription, reference: &Reference) -> Checked {
 
 /// That the reference itself has no gaps: revisions from 1, events from 0.
 pub fn dense(reference: &Reference) -> Checked {
-    const DENSE: &str = "The history has no gaps: each revision follows its predecessor, each event in it too.";
+    const DENSE: &str =
+        "The history has no gaps: each revision follows its predecessor, each event in it too.";
     let mut due = (1, 0);
     for event in &reference.events {
         let here = place_of(event);
@@ -333,8 +334,7 @@ mod tests {
     }
 
     fn message(events: &[pb::Event], last_in_revision: bool, next: Place) -> pb::WatchResponse {
-        let position =
-            pb::Position { incarnation: "i".into(), revision: next.0, index: next.1 };
+        let position = pb::Position { incarnation: "i".into(), revision: next.0, index: next.1 };
         pb::WatchResponse {
             events: events.to_vec(),
             last_in_revision,

@@ -136,7 +136,8 @@ impl Clients {
             ..Default::default()
         };
         let cities = names.iter().enumerate().map(city).collect();
-        let request = pb::UpsertCitiesRequest { market: MARKET.into(), cities, ..Default::default() };
+        let request =
+            pb::UpsertCitiesRequest { market: MARKET.into(), cities, ..Default::default() };
         let reply = self.market.upsert_cities(request).await.expect("cities").into_inner();
         assert!(reply.errors.is_empty(), "{:?}", reply.errors);
         reply.revision
