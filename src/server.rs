@@ -261,11 +261,16 @@ fn serve_grpc(
                 .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
         };
     }
+    // Each version of reflection lists both, as servers in other languages do.
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(
+                tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+            )
     };
     let server = tonic::transport::Server::builder()
         .accept_http1(true)

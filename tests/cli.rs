@@ -129,6 +129,64 @@ fn check(file: &Path, options: &[&str], answer: &str) -> usize {
     solutions.len()
 }
 
+/// Writes the golden market of the preference model as a directory; its file.
+fn golden(directory: &Path) -> Value {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cases/preferences_golden.json");
+    let golden: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    fs::write(directory.join("market.json"), golden["market"].to_string()).unwrap();
+    for name in ["cities", "move_costs", "workers", "vacancies"] {
+        let records = golden[name].as_array().unwrap();
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        fs::write(directory.join(format!("{name}.jsonl")), lines).unwrap();
+    }
+    golden
+}
+
+/// Goal: a market directory is cleared offline, exactly as the preference model was
+/// worked by hand, workers in the file's order, for either side.
+#[test]
+fn the_golden_market_is_solved() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = golden(folder.path());
+    for (side, answer) in [("worker", "worker_optimal"), ("vacancy", "vacancy_optimal")] {
+        let rows = ok(&["solve", path(folder.path()), "--side", side]);
+        let rows: Vec<Value> =
+            rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let workers = golden["workers"].as_array().unwrap();
+        assert_eq!(rows.len(), workers.len());
+        for (row, worker) in rows.iter().zip(workers) {
+            assert_eq!(row["worker_id"], worker["id"]);
+            let id = worker["id"].as_str().unwrap();
+            assert_eq!(row["vacancy_id"], golden[answer][id], "{side} {id}");
+        }
+    }
+}
+
+/// Goal: half a market is not solved: the first record that is wrong is named.
+#[test]
+fn a_wrong_record_is_not_solved_around() {
+    let folder = tempfile::tempdir().unwrap();
+    golden(folder.path());
+    let file = folder.path().join("workers.jsonl");
+    let good = fs::read_to_string(&file).unwrap();
+    let lines = good.lines().count();
+    let worker = |id: char, rest: &str| {
+        format!(r#"{{"id":"c0000000-0000-4000-8000-00000000000{id}","expectedSalary":1,{rest}}}"#)
+    };
+    for (line, complaint) in [
+        (worker('1', r#""homeCity":"atlantis""#), "atlantis"),
+        (worker('1', r#""homeCity":"nyc","skills":[{"skill":"a","level":101}]"#), "level"),
+        (worker('x', r#""homeCity":"nyc""#), "UUID"),
+        ("{".to_owned(), "column"),
+    ] {
+        fs::write(&file, format!("{good}\n{line}\n")).unwrap();
+        let error = fails(&["solve", path(folder.path())], 1);
+        let place = format!("workers.jsonl:{}: ", lines + 2);
+        assert!(error.contains(&place) && error.contains(complaint), "{error}");
+    }
+}
+
 /// Goal: cases that make no sense are refused with the place, and nothing panics.
 #[test]
 fn nonsensical_cases_are_code_1() {

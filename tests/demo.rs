@@ -5,8 +5,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 #[path = "common/binary.rs"]
@@ -170,6 +172,77 @@ fn a_closed_pipe_is_not_an_error() {
     let mut error = String::new();
     watch.stderr.take().unwrap().read_to_string(&mut error).unwrap();
     assert_eq!((watch.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+}
+
+/// A connection to the server that can be cut, as networks do.
+struct Proxy {
+    address: SocketAddr,
+    open: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    fn start(server: &str) -> Self {
+        let server: SocketAddr = server.trim_start_matches("http://").parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let connections = open.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                connections.lock().unwrap().extend([client, server]);
+            }
+        });
+        Self { address, open }
+    }
+
+    fn cut(&self) {
+        for stream in self.open.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// Goal: `watch` loses and repeats nothing when its connection is cut. Method: it
+/// follows through a proxy, which cuts the connection between an import and a round;
+/// afterwards the same history is read directly.
+#[test]
+fn watch_resumes_where_it_was_cut() {
+    let (_folder, directory) = market();
+    let server = Server::start();
+    let proxy = Proxy::start(&server.url);
+    let report = json(&ok(&["import", path(&directory), "--server", &server.url, "--json"]));
+    let watch = ["watch", "--from", "earliest", "--json", "--server"];
+    let mut process = gale(&[&watch[..], &[&proxy.address.to_string()]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let kinds = ["regions", "cities", "workers", "vacancies"];
+    let imported: u64 = 1 + kinds.iter().map(|kind| report[kind].as_u64().unwrap()).sum::<u64>();
+    let mut resumed: Vec<String> = lines.by_ref().take(imported as usize).collect();
+
+    proxy.cut();
+    ok(&["clear", "--server", &server.url]);
+    for line in lines {
+        resumed.push(line);
+        if resumed.last().unwrap().contains("EVENT_KIND_ROUND_CLEARED") {
+            break;
+        }
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let mut notes = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut notes).unwrap();
+    assert!(notes.contains("connecting again"), "it was cut, and said so: {notes:?}");
+    let limit = resumed.len().to_string();
+    let whole = ok(&[&watch[..], &[&server.url, "--limit", &limit]].concat());
+    assert_eq!(resumed, whole.lines().collect::<Vec<_>>());
 }
 
 /// Goal: SIGTERM ends a server that has an open stream, within its limit and well.

@@ -14,6 +14,7 @@ use crate::proto::v1::{
 use std::error::Error as _;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_client::HealthClient;
 
 /// Receive windows, so that long pages do not wait for the default 64 KiB at a time.
 const WINDOW_BYTES: u32 = 1 << 20;
@@ -111,6 +112,11 @@ impl Client {
         MatchingServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Health.
+    pub fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel.clone())
     }
 
     /// Events.

@@ -9,6 +9,7 @@ use crate::proto::v1::{
     Event, EventFilter, EventKind, MatchSide, Position, Round, VacancyStatus, WatchRequest,
     WatchResponse, WorkerStatus,
 };
+use std::error::Error as _;
 use std::time::Duration;
 use tonic::{Code, Status, Streaming};
 
@@ -55,7 +56,7 @@ impl Follower {
                     }
                     return Ok(message);
                 }
-                Err(status) if self.accepted && status.code() == Code::Unavailable => {
+                Err(status) if self.accepted && is_passing(&status) => {
                     self.reconnect_later(&status).await;
                 }
                 Err(status) => return Err(Error::refused("the stream ended")(status)),
@@ -87,6 +88,13 @@ impl Follower {
         tokio::time::sleep(self.retry).await;
         self.retry = (self.retry * 2).min(RETRY_LONGEST);
     }
+}
+
+/// Whether connecting again may help: the server is away, or the connection was cut.
+/// The transport gives a cut stream the code UNKNOWN; unlike an answer of the server's,
+/// such a status has a source.
+fn is_passing(status: &Status) -> bool {
+    status.code() == Code::Unavailable || status.source().is_some()
 }
 
 /// The name of a kind as people type it: without its prefix.
@@ -208,4 +216,21 @@ pub fn parse_position(text: &str) -> Option<Position> {
         revision: revision.parse().ok()?,
         index: index.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: kinds and positions are read as people and other programs write them.
+    #[test]
+    fn kinds_and_positions_are_read() {
+        for text in ["MIGRATION_PLANNED", "migration-planned", "EVENT_KIND_MIGRATION_PLANNED"] {
+            assert_eq!(parse_kind(text), Ok(EventKind::MigrationPlanned));
+        }
+        assert!(parse_kind("unspecified").is_err() && parse_kind("").is_err());
+        let at = |text| parse_position(text).map(|position| (position.revision, position.index));
+        assert_eq!((at("12"), at("12:3")), (Some((12, 0)), Some((12, 3))));
+        assert_eq!((at(""), at("12:"), at("-1"), at("a:b")), (None, None, None, None));
+    }
 }

@@ -66,11 +66,7 @@ pub fn print(answer: &ExplainResponse, output: Output) -> Result<(), Error> {
         return Ok(());
     }
     output.line("Would rather have:")?;
-    output.line(preferred_table(&answer.preferred))?;
-    for pair in &answer.preferred {
-        output.line(format_args!("  {}: {}", pair.vacancy_id, pair.sentence))?;
-    }
-    Ok(())
+    output.line(preferred_table(&answer.preferred))
 }
 
 fn pair_table(pair: &PairNumbers) -> Table {

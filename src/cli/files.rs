@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub const MARKET_FILE: &str = "market.json";
 
 /// Enum fields by both of their names, with the prefix of their values.
-const ENUM_FIELDS: [(&str, &str); 8] = [
+const ENUM_FIELDS: [(&str, &str); 7] = [
     ("proposingSide", "PROPOSING_SIDE_"),
     ("proposing_side", "PROPOSING_SIDE_"),
     ("capOrder", "CAP_ORDER_"),
@@ -27,7 +27,6 @@ const ENUM_FIELDS: [(&str, &str); 8] = [
     ("confirmations", "CONFIRMATIONS_"),
     ("mode", "MODE_"),
     ("scope", "SCOPE_"),
-    ("reason", "ERROR_REASON_"),
 ];
 
 /// A message with a file of its own in a market directory.

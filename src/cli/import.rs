@@ -18,7 +18,8 @@ const REJECTED_PRINTED_MAX: usize = 100;
 Reads market.json, then regions.jsonl, cities.jsonl and move_costs.jsonl, then workers.jsonl
 and vacancies.jsonl; a file that is missing has no records. Each line is the proto3 JSON of
 the API's message; field names may be lowerCamelCase or snake_case. Records that are refused
-are printed with their file and line, the rest go in, and the exit code is 1.
+are printed with their file and line, the rest go in, and the exit code is 1. A place that
+cannot be read stops the import before it begins.
 
 Example:
   gale generate --out /tmp/us && gale import /tmp/us --market us && gale clear --market us")]

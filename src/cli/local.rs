@@ -2,7 +2,8 @@
 //! where the command line touches the server itself.
 
 use super::error::Error;
-use crate::server::{Bound, Options};
+use crate::server::{self, Bound, Options};
+use std::error::Error as _;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use tokio::sync::oneshot;
@@ -10,16 +11,21 @@ use tokio::task::JoinHandle;
 
 /// Binds the listeners.
 pub async fn bind(options: Options) -> Result<Bound, Error> {
-    let (listen, admin) = (options.listen, options.admin);
-    Bound::bind(options).await.map_err(|error| {
-        Error::Unreachable(format!("cannot serve on {listen} and {admin}: {error}"))
+    Bound::bind(options).await.map_err(|error| match error {
+        server::Error::Anonymous(_) => Error::Usage(error.to_string()),
+        _ => failed(&error),
     })
 }
 
 /// Serves until `shutdown`.
 pub async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let served = bound.serve(shutdown).await;
-    served.map_err(|error| Error::Unreachable(format!("the server failed: {error}")))
+    bound.serve(shutdown).await.map_err(|error| failed(&error))
+}
+
+fn failed(error: &server::Error) -> Error {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    Error::Unreachable(format!("{error}{causes}"))
 }
 
 /// A server that runs beside the command.

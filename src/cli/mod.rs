@@ -13,15 +13,19 @@
 
 mod clear;
 mod client;
+mod demo;
 mod error;
 mod events;
 mod explain;
 mod files;
 mod generate;
+mod health;
 mod import;
 mod loader;
+mod local;
 mod output;
 mod rounds;
+mod serve;
 mod solve;
 mod verify;
 mod watch;
@@ -59,6 +63,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
     Generate(generate::Args),
     Import(import::Args),
     Clear(clear::Args),
@@ -66,6 +72,7 @@ enum Command {
     Explain(explain::Args),
     Verify(verify::Args),
     Solve(solve::Args),
+    Health(health::Args),
 }
 
 /// Runs the command and says how it went.
@@ -92,6 +99,8 @@ pub fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
     match command {
+        Command::Serve(args) => serve::run(args, output).await,
+        Command::Demo(args) => demo::run(args, output).await,
         Command::Generate(args) => generate::run(&args, output),
         Command::Import(args) => import::run(args, output).await,
         Command::Clear(args) => clear::run(args, output).await,
@@ -99,6 +108,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Explain(args) => explain::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
+        Command::Health(args) => health::run(args, output).await,
     }
 }
 

@@ -164,3 +164,36 @@ pub fn spinner(label: &str) -> ProgressBar {
     spinner.enable_steady_tick(Duration::from_millis(120));
     spinner
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: numbers are grouped from the right, signs and small ones included.
+    #[test]
+    fn numbers_are_grouped() {
+        let cases =
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (-1_234_567, "-1,234,567"), (-12, "-12")];
+        for (number, text) in cases {
+            assert_eq!(thousands(number), text);
+        }
+        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!((percent(1, 3).as_str(), percent(0, 0).as_str()), ("33.3%", "-"));
+        assert_eq!(
+            (count(1, "item"), count(2_000, "item")),
+            ("1 item".into(), "2,000 items".into())
+        );
+    }
+
+    /// Goal: columns of numbers align at their right, and all lines are equally long.
+    #[test]
+    fn tables_align() {
+        let mut table = Table::new(&[Column::Text("city"), Column::Number("workers")]);
+        table.row(["Austin".to_owned(), thousands(7)]);
+        table.row(["New York".to_owned(), thousands(12_345)]);
+        let text = table.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines.contains(&"| Austin   |       7 |"), "{text}");
+        assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{text}");
+    }
+}

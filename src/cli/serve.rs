@@ -4,7 +4,9 @@ use super::error::Error;
 use super::local;
 use super::output::{Output, thousands};
 use super::stop_signal;
+use crate::domain::limits::{VACANCIES_MAX, WORKERS_MAX};
 use crate::server::Options;
+use crate::state::Capacity;
 use crate::telemetry::{self, LogFormat};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -41,6 +43,11 @@ pub struct Args {
         default_value_t = Options::default().keepalive_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     keepalive_timeout_seconds: u64,
+    /// Seconds that a unary call may take if its caller sets no deadline.
+    #[arg(long, value_name = "SECONDS", env = "GALE_UNARY_DEADLINE_SECONDS",
+        default_value_t = Options::default().unary_deadline.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    unary_deadline_seconds: u64,
     /// Seconds from the signal to stop to the exit.
     #[arg(long, value_name = "SECONDS", env = "GALE_STOP_SECONDS",
         default_value_t = Options::default().stop.as_secs(),
@@ -51,6 +58,21 @@ pub struct Args {
         default_value_t = Options::default().connections_max as u64,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     connections_max: u64,
+    /// Markets at most.
+    #[arg(long, value_name = "N", env = "GALE_MARKETS_MAX",
+        default_value_t = Options::default().markets_max as u64,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    markets_max: u64,
+    /// Workers of a market at most, whatever their status.
+    #[arg(long, value_name = "N", env = "GALE_WORKERS_MAX",
+        default_value_t = WORKERS_MAX as u64,
+        value_parser = clap::value_parser!(u64).range(1..=WORKERS_MAX as u64))]
+    workers_max: u64,
+    /// Vacancies of a market at most, whatever their status.
+    #[arg(long, value_name = "N", env = "GALE_VACANCIES_MAX",
+        default_value_t = VACANCIES_MAX as u64,
+        value_parser = clap::value_parser!(u64).range(1..=VACANCIES_MAX as u64))]
+    vacancies_max: u64,
     /// Megabytes (MiB) of events that a market retains at most.
     #[arg(long, value_name = "MIB", env = "GALE_HISTORY_MIB_MAX",
         default_value_t = (Options::default().history_bytes_max >> 20) as u64,
@@ -61,6 +83,16 @@ pub struct Args {
         default_value_t = Options::default().history_age_max.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     history_seconds_max: u64,
+    /// Subscribers of the server at most.
+    #[arg(long, value_name = "N", env = "GALE_SUBSCRIBERS_MAX",
+        default_value_t = Options::default().subscribers_max as u64,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    subscribers_max: u64,
+    /// Subscribers of one market at most.
+    #[arg(long, value_name = "N", env = "GALE_SUBSCRIBERS_PER_MARKET_MAX",
+        default_value_t = Options::default().subscribers_per_market_max as u64,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    subscribers_per_market_max: u64,
     /// Seconds after which a subscriber whose connection accepts nothing is cut.
     #[arg(long, value_name = "SECONDS", env = "GALE_SUBSCRIBER_STALL_SECONDS",
         default_value_t = Options::default().subscriber_stall.as_secs(),
@@ -73,25 +105,33 @@ pub struct Args {
 
 impl Args {
     fn options(&self) -> Options {
-        let bytes = usize::try_from(self.history_mib_max << 20).unwrap_or(usize::MAX);
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Options {
             listen: self.listen,
             admin: self.admin,
             allow_anonymous: self.allow_anonymous,
             keepalive_interval: Duration::from_secs(self.keepalive_interval_seconds),
             keepalive_timeout: Duration::from_secs(self.keepalive_timeout_seconds),
+            unary_deadline: Duration::from_secs(self.unary_deadline_seconds),
             stop: Duration::from_secs(self.stop_seconds),
-            connections_max: usize::try_from(self.connections_max).unwrap_or(usize::MAX),
-            history_bytes_max: bytes,
+            connections_max: size(self.connections_max),
+            markets_max: size(self.markets_max),
+            capacity: Capacity {
+                workers: size(self.workers_max),
+                vacancies: size(self.vacancies_max),
+            },
+            history_bytes_max: size(self.history_mib_max << 20),
             history_age_max: Duration::from_secs(self.history_seconds_max),
+            subscribers_max: size(self.subscribers_max),
+            subscribers_per_market_max: size(self.subscribers_per_market_max),
             subscriber_stall: Duration::from_secs(self.subscriber_stall_seconds),
+            ..Options::default()
         }
     }
 }
 
 /// Serves until a signal, then stops in good order.
 pub async fn run(args: Args, output: Output) -> Result<(), Error> {
-    refuse_strangers(&args)?;
     telemetry::init(args.log_format, "info").map_err(|error| Error::Usage(error.to_string()))?;
     // Signals are caught before the ready line invites anybody to send one.
     let stopping = tokio::spawn(stop_signal());
@@ -109,20 +149,4 @@ pub async fn run(args: Args, output: Output) -> Result<(), Error> {
         let _ = stopping.await;
     })
     .await
-}
-
-/// As long as there are no keys, everybody who reaches the port may do everything.
-fn refuse_strangers(args: &Args) -> Result<(), Error> {
-    if args.allow_anonymous {
-        return Ok(());
-    }
-    for (flag, address) in [("--listen", args.listen), ("--admin", args.admin)] {
-        if !address.ip().is_loopback() {
-            return Err(Error::Usage(format!(
-                "{flag} {address} can be reached from other machines, and there are no keys: \
-                 everybody could read and change every market; say --allow-anonymous if that is meant"
-            )));
-        }
-    }
-    Ok(())
 }

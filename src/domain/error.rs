@@ -84,12 +84,21 @@ pub struct Violation {
     pub field: String,
     /// What was found and what is allowed, for a person.
     pub message: String,
+    /// The same for programs, by name: what a client needs to go on.
+    pub facts: Vec<(&'static str, String)>,
 }
 
 impl Violation {
     /// A violation in `field`.
     pub fn new(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason, field: field.into(), message: message.into() }
+        Self { reason, field: field.into(), message: message.into(), facts: Vec::new() }
+    }
+
+    /// The same violation with one more fact for programs.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.facts.push((name, value.to_string()));
+        self
     }
 
     /// A value out of range, malformed or missing.

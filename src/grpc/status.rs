@@ -124,6 +124,9 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
     let Some(first) = violations.first() else {
         return refuse(Violation::new(Reason::Internal, "", "refused without a reason"));
     };
+    for (name, value) in &first.facts {
+        metadata.entry((*name).to_owned()).or_insert_with(|| value.clone());
+    }
     if !first.field.is_empty() {
         metadata.entry("field".to_owned()).or_insert_with(|| first.field.clone());
     }

@@ -188,7 +188,8 @@ impl Market {
                 Reason::PositionInFuture,
                 "at_least_revision",
                 format!("is {revision}, the market is at {}", head.revision),
-            ));
+            )
+            .with("revision", head.revision));
         }
         Ok(head)
     }

@@ -185,7 +185,8 @@ impl Markets {
                     Reason::IncarnationMismatch,
                     "incarnation",
                     format!("the market is of incarnation {}", market.incarnation),
-                ))
+                )
+                .with("incarnation", market.incarnation))
             }
         }
     }

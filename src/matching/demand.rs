@@ -6,9 +6,9 @@
 //! node as soon as its best real salary cannot beat the best so far, or the best
 //! score anyone could have there cannot beat its least cutoff.
 
-use super::engine::{Engine, Offer};
+use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
-use super::index::{Index, NOWHERE, Node};
+use super::index::{Door, Index, NOWHERE, Node};
 use super::key::{Bid, Key, Worth};
 use super::seats::Seats;
 use crate::domain::limits::FIT_MAX;
@@ -23,6 +23,10 @@ pub(super) struct Scratch {
     levels: Vec<u8>,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
+    /// By home: the least one-off cost of a move from there, once somebody asked.
+    least_moves: Vec<Option<i64>>,
+    /// What queries with this scratch have cost.
+    pub counters: Counters,
     /// By city: what a move there costs the worker a year, and the rest.
     annual: Vec<(u32, i64)>,
     cities: Vec<(u32, Locality)>,
@@ -43,8 +47,10 @@ impl Scratch {
         let nowhere = Locality { local: false, annual: 0, floor: 0, asking: 0, bar: Bid::NONE };
         Self {
             epoch: 0,
-            levels: vec![0; index.skills],
+            levels: vec![0; index.skills.max(1)],
             fits: vec![(0, None); index.fitting.profiles.len()],
+            least_moves: vec![None; index.problem.geography.cities.len()],
+            counters: Counters::default(),
             annual: vec![(0, 0); index.problem.geography.cities.len()],
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
         }
@@ -78,21 +84,31 @@ impl Engine<'_> {
     /// The best acceptable vacancy that would take worker `w` now, and that she
     /// strictly prefers to what she holds.
     pub fn demand(&mut self, w: u32) -> Option<Offer> {
-        self.counters.queries += 1;
-        let worker = &*self.index.problem.workers[w as usize].worker;
-        let travels = worker.ranking.is_none() && matches!(worker.mobility, Mobility::Any);
-        let least_move = if travels { self.index.least_move(worker.home) } else { 0 };
-        self.scratch.open(worker);
-        let mut search = Search::of(&self.index, &self.seats, &mut self.scratch, w, least_move);
-        match &worker.ranking {
-            Some(_) => search.walk_ranking(),
-            None => search.search(),
-        }
-        let offer = search.offer;
-        self.counters.evaluations += search.evaluations;
-        self.scratch.close(worker);
-        offer
+        demand(&self.index, &self.seats, &mut self.scratch, w)
     }
+}
+
+/// The query itself. It reads index and seats and writes only its scratch, so that
+/// several threads may ask at once.
+pub(super) fn demand(index: &Index, seats: &Seats, scratch: &mut Scratch, w: u32) -> Option<Offer> {
+    scratch.counters.queries += 1;
+    let worker = &*index.problem.workers[w as usize].worker;
+    let travels = worker.ranking.is_none() && matches!(worker.mobility, Mobility::Any);
+    let least_move = if travels {
+        *scratch.least_moves[worker.home.at()].get_or_insert_with(|| index.least_move(worker.home))
+    } else {
+        0
+    };
+    scratch.open(worker);
+    let mut search = Search::of(index, seats, scratch, w, least_move);
+    match &worker.ranking {
+        Some(_) => search.walk_ranking(),
+        None => search.search(),
+    }
+    let (offer, evaluations) = (search.offer, search.evaluations);
+    scratch.counters.evaluations += evaluations;
+    scratch.close(worker);
+    offer
 }
 
 /// One query.
@@ -226,17 +242,16 @@ impl<'e, 'p> Search<'e, 'p> {
     fn search_city(&mut self, city: CityIx) {
         let index = self.index;
         let best = Key::new(self.terms.score(FIT_MAX, 0, city == self.worker.home), self.rank);
-        for cell in index.cells_of(city) {
-            let node = &index.cells[*cell as usize];
-            if node.top_real + self.fit_worth_max < self.best.value || node.top_real < self.reserve
+        for door in index.cells_of(city) {
+            if door.top_real + self.fit_worth_max < self.best.value || door.top_real < self.reserve
             {
                 return;
             }
-            if best <= self.seats.cell_floor(*cell) {
+            if !door.lets_in(&self.scratch.levels) || best <= self.seats.cell_floor(door.node) {
                 continue;
             }
-            if let Some(fit) = self.family_fit(node.list) {
-                self.search_cell(*cell, fit);
+            if let Some(fit) = self.family_fit(index.cells[door.node as usize].list) {
+                self.search_cell(door.node, fit);
             }
         }
     }
@@ -250,19 +265,20 @@ impl<'e, 'p> Search<'e, 'p> {
         }
     }
 
-    fn search_families(&mut self, families: &[u32]) {
+    fn search_families(&mut self, families: &[Door]) {
         let best = Key::new(i64::from(FIT_MAX), self.rank);
-        for family in families {
-            let node = &self.index.families[*family as usize];
-            let net = node.top_real - self.least_annual;
-            if node.top_real < self.need_away || net + self.fit_worth_max < self.best.value {
+        for door in families {
+            let net = door.top_real - self.least_annual;
+            if door.top_real < self.need_away || net + self.fit_worth_max < self.best.value {
                 return;
             }
-            if best <= self.seats.family_floor(*family) {
+            if !door.lets_in(&self.scratch.levels) || best <= self.seats.family_floor(door.node) {
                 continue;
             }
+            let node = &self.index.families[door.node as usize];
             let Some(fit) = self.family_fit(node.list) else { continue };
-            let hopeless = Key::new(i64::from(fit), self.rank) <= self.seats.family_floor(*family);
+            let hopeless =
+                Key::new(i64::from(fit), self.rank) <= self.seats.family_floor(door.node);
             if !hopeless && net + self.fit_worth(fit) >= self.best.value {
                 self.search_family(node, fit);
             }

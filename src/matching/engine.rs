@@ -35,6 +35,18 @@ pub struct Counters {
     pub evaluations: u64,
 }
 
+impl Counters {
+    /// The sum of both.
+    #[must_use]
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            proposals: self.proposals + other.proposals,
+            queries: self.queries + other.queries,
+            evaluations: self.evaluations + other.evaluations,
+        }
+    }
+}
+
 /// A matching with what it cost to find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cleared {
@@ -116,6 +128,18 @@ impl<'p> Engine<'p> {
         }
     }
 
+    /// What it has cost so far.
+    pub fn counters(&self) -> Counters {
+        self.counters.plus(self.scratch.counters)
+    }
+
+    /// Whether the vacancy of an offer would still take the worker. Cutoffs only rise
+    /// while workers propose, so an offer that still stands is still her best.
+    pub(super) fn still_stands(&self, offer: Offer) -> bool {
+        let bar = self.seats.city_bar(&self.index, self.index.city(offer.place));
+        self.seats.admits(&self.index, offer.place, offer.key, bar)
+    }
+
     /// Lets a worker who holds nothing take an offer. Returns the worker displaced.
     pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
         self.counters.proposals += 1;
@@ -150,14 +174,29 @@ impl<'p> Engine<'p> {
 /// [`Error::Cancelled`] when `control` says so; [`Error::UnsupportedMechanism`] for
 /// vacancies proposing under the `TARGETS` cap order.
 pub fn clear(problem: &Problem, side: Side, control: &Control) -> Result<Cleared, Error> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    clear_with_threads(problem, side, control, threads)
+}
+
+/// [`clear`] on that many threads (0 counts as 1). Matching and counters are the same
+/// for any number; vacancies propose on one.
+///
+/// # Errors
+/// As [`clear`].
+pub fn clear_with_threads(
+    problem: &Problem,
+    side: Side,
+    control: &Control,
+    threads: usize,
+) -> Result<Cleared, Error> {
     if side == Side::Vacancy && problem.by_targets() {
         return Err(Error::UnsupportedMechanism);
     }
     control.begin(Phase::Indexing, 0)?;
     let mut engine = Engine::new(problem);
     match side {
-        Side::Worker => worker_proposing::run(&mut engine, control)?,
+        Side::Worker => worker_proposing::run(&mut engine, control, threads)?,
         Side::Vacancy => vacancy_proposing::run(&mut engine, control)?,
     }
-    Ok(Cleared { matching: engine.matching(), counters: engine.counters })
+    Ok(Cleared { matching: engine.matching(), counters: engine.counters() })
 }

@@ -14,7 +14,7 @@
 //! after all others, in no bucket; they are found through `rankings`.
 
 use super::Problem;
-use super::fitting::{Consing, Fitting};
+use super::fitting::{Ask, Consing, Fitting};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
 use crate::domain::{CityIx, SkillIx};
@@ -43,6 +43,37 @@ pub(super) struct Node {
     pub top_salary: i64,
 }
 
+/// What a query reads of a cell or family before it reads anything else, side by side
+/// with its neighbours: most are left behind here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door {
+    /// The best real salary behind it.
+    pub top_real: i64,
+    /// The cell or family.
+    pub node: u32,
+    skills: [u16; 2],
+    minima: [u8; 2],
+}
+
+impl Door {
+    /// The door of a node, with its first two mandatory minima.
+    fn of(node: u32, top_real: i64, mut gates: impl Iterator<Item = Ask>) -> Self {
+        let mut door = Self { top_real, node, skills: [0; 2], minima: [0; 2] };
+        for (at, gate) in gates.by_ref().take(2).enumerate() {
+            door.skills[at] = gate.skill.0;
+            door.minima[at] = gate.minimum;
+        }
+        door
+    }
+
+    /// Whether the levels reach the first two mandatory minima.
+    #[inline]
+    pub fn lets_in(&self, levels: &[u8]) -> bool {
+        levels[usize::from(self.skills[0])] >= self.minima[0]
+            && levels[usize::from(self.skills[1])] >= self.minima[1]
+    }
+}
+
 /// See the module.
 pub(super) struct Index<'p> {
     pub problem: &'p Problem,
@@ -63,22 +94,21 @@ pub(super) struct Index<'p> {
     pub families: Vec<Node>,
     city_cells: Groups,
     gated: Groups,
-    ungated: Vec<u32>,
+    ungated: Vec<Door>,
     /// Skills below this bound are asked for.
     pub skills: usize,
-    least_moves: Vec<Option<i64>>,
 }
 
-/// Numbers grouped by a small key.
+/// Doors grouped by a small key.
 #[derive(Default)]
 struct Groups {
     starts: Vec<u32>,
-    members: Vec<u32>,
+    members: Vec<Door>,
 }
 
 impl Groups {
     /// Groups (key, member), keeping the order of members in a group.
-    fn of(keys: usize, rows: &[(usize, u32)]) -> Self {
+    fn of(keys: usize, rows: &[(usize, Door)]) -> Self {
         let mut starts = vec![0_u32; keys + 1];
         for (key, _) in rows {
             starts[key + 1] += 1;
@@ -86,7 +116,8 @@ impl Groups {
         for key in 0..keys {
             starts[key + 1] += starts[key];
         }
-        let (mut next, mut members) = (starts.clone(), vec![0; rows.len()]);
+        let nowhere = Door::of(NOWHERE, 0, std::iter::empty());
+        let (mut next, mut members) = (starts.clone(), vec![nowhere; rows.len()]);
         for (key, member) in rows {
             members[next[*key] as usize] = *member;
             next[*key] += 1;
@@ -94,7 +125,7 @@ impl Groups {
         Self { starts, members }
     }
 
-    fn at(&self, key: usize) -> &[u32] {
+    fn at(&self, key: usize) -> &[Door] {
         &self.members[self.starts[key] as usize..self.starts[key + 1] as usize]
     }
 }
@@ -139,7 +170,6 @@ impl<'p> Index<'p> {
             gated: Groups::default(),
             ungated: Vec::new(),
             skills,
-            least_moves: vec![None; problem.geography.cities.len()],
         };
         index.place_of = inverse(&index.number);
         index.rankings = Rankings::of(problem, &index.place_of);
@@ -160,32 +190,29 @@ impl<'p> Index<'p> {
         self.problem.vacancies[self.number[place as usize] as usize].vacancy.city
     }
 
-    /// The cells of a city, best real salary first.
-    pub fn cells_of(&self, city: CityIx) -> &[u32] {
+    /// The doors to the cells of a city, best real salary first.
+    pub fn cells_of(&self, city: CityIx) -> &[Door] {
         self.city_cells.at(city.at())
     }
 
-    /// The families whose rarest mandatory skill is `skill`, best real salary first.
-    pub fn families_gated_by(&self, skill: SkillIx) -> &[u32] {
+    /// The doors to the families whose rarest mandatory skill is `skill`, best real
+    /// salary first.
+    pub fn families_gated_by(&self, skill: SkillIx) -> &[Door] {
         if skill.at() < self.skills { self.gated.at(skill.at()) } else { &[] }
     }
 
-    /// The families with a profile without any mandatory minimum, best real salary first.
-    pub fn families_ungated(&self) -> &[u32] {
+    /// The doors to the families with a profile without any mandatory minimum, best
+    /// real salary first.
+    pub fn families_ungated(&self) -> &[Door] {
         &self.ungated
     }
 
     /// The least one-off cost of a move from `home` to any other city.
-    pub fn least_move(&mut self, home: CityIx) -> i64 {
-        if let Some(known) = self.least_moves[home.at()] {
-            return known;
-        }
+    pub fn least_move(&self, home: CityIx) -> i64 {
         let cities = 0..self.problem.geography.cities.len();
         let terms = self.terms();
         let others = cities.map(CityIx::from_offset).filter(|city| *city != home);
-        let least = others.map(|city| terms.move_cost(home, city)).min().unwrap_or(0);
-        self.least_moves[home.at()] = Some(least);
-        least
+        others.map(|city| terms.move_cost(home, city)).min().unwrap_or(0)
     }
 
     /// Whether worker `w` and the vacancy at `place` never meet again.
@@ -225,10 +252,14 @@ impl<'p> Index<'p> {
     }
 
     fn file_cells(&mut self) {
-        let mut rows: Vec<_> = (0..self.cells.len() as u32)
-            .map(|cell| (self.cells[cell as usize].city.at(), cell))
+        let mut rows: Vec<_> = (0_u32..)
+            .zip(&self.cells)
+            .map(|(cell, node)| {
+                let list = &self.fitting.families[node.list as usize];
+                (node.city.at(), Door::of(cell, node.top_real, self.fitting.gates(list)))
+            })
             .collect();
-        rows.sort_by_key(|(_, cell)| Reverse(self.cells[*cell as usize].top_real));
+        rows.sort_by_key(|(_, door)| Reverse(door.top_real));
         self.city_cells = Groups::of(self.problem.geography.cities.len(), &rows);
     }
 
@@ -237,10 +268,12 @@ impl<'p> Index<'p> {
         order.sort_by_key(|family| Reverse(self.families[*family as usize].top_real));
         let mut rows = Vec::new();
         for family in order {
-            let list = &self.fitting.families[self.families[family as usize].list as usize];
+            let node = &self.families[family as usize];
+            let list = &self.fitting.families[node.list as usize];
+            let door = Door::of(family, node.top_real, self.fitting.gates(list));
             match self.fitting.gates(list).next() {
-                Some(gate) => rows.push((gate.skill.at(), family)),
-                None => self.ungated.push(family),
+                Some(gate) => rows.push((gate.skill.at(), door)),
+                None => self.ungated.push(door),
             }
         }
         self.gated = Groups::of(self.skills, &rows);

@@ -41,7 +41,9 @@ pub use certificate::{Certificate, Infeasible, certify, certify_with_threads};
 pub use choice::choose;
 pub use control::{Cancelled, Control, Phase, Progress};
 pub use cutoff::{Binding, Cutoff, cutoffs};
-pub use engine::{Cleared, Counters, Engine, Error, Matching, Offer, Recruit, clear};
+pub use engine::{
+    Cleared, Counters, Engine, Error, Matching, Offer, Recruit, clear, clear_with_threads,
+};
 pub use hash::matching_hash;
 pub use key::Key;
 pub use problem::{CapSet, Post, Problem, Seeker};

@@ -10,7 +10,7 @@ use super::view::{
 use super::{State, Subject};
 use crate::domain::limits::ROUNDS_MAX;
 use crate::domain::{
-    CityIx, Millis, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker, WorkerSlot,
+    CapOrder, CityIx, Millis, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
 use std::sync::Arc;
 
@@ -83,7 +83,8 @@ impl State {
                 // What the commit could not keep waits for the next clearing.
                 head.changes += summary.dissolved;
                 let round = head.rounds.back().expect("the round that ended");
-                head.worker_optimal = round.side == crate::domain::Side::Worker;
+                head.worker_optimal =
+                    round.side == crate::domain::Side::Worker && !head.placed_since_snapshot;
             }
             Effect::RoundCancelled { id, at } => {
                 self.round_ended(*id, *at, RoundState::Cancelled);
@@ -265,6 +266,22 @@ impl State {
         // With the placed worker gone a matching that is better for others may have
         // become stable: what holds now is stable, but no longer worker-optimal.
         self.view.head.worker_optimal = false;
+        self.view.head.placed_since_snapshot = true;
+        if self.moves_slots(city) {
+            self.view.head.changes += 1;
+        }
+    }
+
+    /// Whether a placement in `city` can let somebody in. Under `TARGETS` a vacancy that
+    /// has placed more than its target offers its next place from an earlier slot than
+    /// before, and inside a full cap that may go before a slot that is held.
+    fn moves_slots(&self, city: CityIx) -> bool {
+        let head = &self.view.head;
+        let city = head.geography.city(city);
+        let mut around = head.geography.ancestry(city.region);
+        head.settings.cap_order == CapOrder::Targets
+            && (city.intake_cap.is_some()
+                || around.any(|ix| head.geography.region(ix).intake_cap.is_some()))
     }
 
     fn count_intake(&mut self, city: CityIx) {
@@ -293,6 +310,7 @@ impl State {
         let Effect::RoundStarted { id, side, cap_order, at } = effect else { return };
         let head = &mut self.view.head;
         head.changes_at_snapshot = head.changes;
+        head.placed_since_snapshot = false;
         let rounds = Arc::make_mut(&mut head.rounds);
         if rounds.len() == ROUNDS_MAX {
             rounds.pop_front();

@@ -89,6 +89,7 @@ impl State {
             changes: 0,
             changes_cleared: 0,
             changes_at_snapshot: 0,
+            placed_since_snapshot: false,
             worker_optimal: true,
             terms_changed: Revision(0),
             region_intake: Arc::default(),

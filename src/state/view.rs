@@ -258,6 +258,8 @@ pub struct Head {
     pub changes_cleared: u64,
     /// [`Self::changes`] when the running round took its snapshot.
     pub changes_at_snapshot: u64,
+    /// Whether anybody was placed since the running round took its snapshot.
+    pub placed_since_snapshot: bool,
     /// Whether the last clearing's result is worker-optimal still.
     pub worker_optimal: bool,
     /// When settings, places or costs last changed.

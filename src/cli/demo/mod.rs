@@ -22,6 +22,8 @@ use watcher::{Seen, Watcher};
 
 /// The demo's market.
 const MARKET: &str = "demo";
+/// Vacancies that an explained worker would rather have, of those shown.
+const PREFERRED_MAX: usize = 3;
 
 /// Shows a generated market of US cities: loaded, streamed, cleared, verified, explained.
 #[derive(Debug, clap::Args)]
@@ -214,7 +216,9 @@ async fn show(client: &Client, say: Narrator) -> Result<(), Error> {
         let Some(worker) = worker else { continue };
         output.line("")?;
         output.line(output.heading(&format!("{title}: {worker} (generated)")))?;
-        explain::print(&explain::ask(client, MARKET, worker, "").await?, output)?;
+        let mut answer = explain::ask(client, MARKET, worker, "").await?;
+        answer.preferred.truncate(PREFERRED_MAX);
+        explain::print(&answer, output)?;
     }
     output.line("")?;
     output.line(output.heading("Try next, in another terminal:"))?;

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 /// Rows of each table.
 const ROWS_MAX: usize = 10;
-/// Unmatched workers looked at for one with a story.
+/// Unmatched workers read, and those of them looked at for one with a story.
+const UNMATCHED_READ: usize = 1_000;
 const CANDIDATES_MAX: usize = 20;
 
 /// The picture of a market.
@@ -35,6 +36,8 @@ struct Flow {
     workers: u64,
     km: u32,
     salaries: i128,
+    /// The first of them.
+    example: String,
 }
 
 /// Pay against expected pay of a group of matched workers.
@@ -79,15 +82,15 @@ impl Picture {
         Ok(Self {
             pools: pools(client, market, cities).await?,
             names,
-            flows,
             stayed: tally.stayed,
             moved: tally.moved,
-            matched_example: tally.mover.or(tally.stayer),
+            matched_example: flows.first().map(|flow| flow.example.clone()).or(tally.stayer),
+            flows,
             unmatched_example: unmatched(client, market).await?,
         })
     }
 
-    /// A worker who moves for their job, or any matched worker.
+    /// A worker of the largest flow, or any matched worker.
     pub fn matched_example(&self) -> Option<&str> {
         self.matched_example.as_deref()
     }
@@ -232,7 +235,6 @@ struct Tally {
     flows: HashMap<(String, String), Flow>,
     stayed: Gain,
     moved: Gain,
-    mover: Option<String>,
     stayer: Option<String>,
 }
 
@@ -245,7 +247,6 @@ impl Tally {
             return;
         }
         self.moved = self.moved.plus(gain);
-        self.mover.get_or_insert(pair.worker_id);
         let key = (pair.origin.clone(), pair.destination.clone());
         let flow = self.flows.entry(key).or_insert_with(|| Flow {
             origin: pair.origin,
@@ -253,6 +254,7 @@ impl Tally {
             workers: 0,
             km: pair.km,
             salaries: 0,
+            example: pair.worker_id,
         });
         flow.workers += 1;
         flow.salaries += i128::from(pair.salary);
@@ -299,20 +301,22 @@ async fn pools(
     Ok(pools)
 }
 
-/// A worker without a match; of the first few, one who was outranked rather than
-/// one for whom there is nothing.
+/// A worker without a match: one who was outranked rather than one for whom there is
+/// nothing, if a few looks find one.
 async fn unmatched(client: &Client, market: &str) -> Result<Option<String>, Error> {
     let request = ListWorkersRequest {
         market: market.to_owned(),
         status: WorkerStatus::Searching.into(),
-        page_size: CANDIDATES_MAX as i32,
+        page_size: UNMATCHED_READ as i32,
         ..ListWorkersRequest::default()
     };
     let reply = client.pools().list_workers(request).await;
     let reply = reply.map_err(Error::refused("cannot list the workers"))?.into_inner();
     let ids: Vec<String> =
         reply.workers.into_iter().filter_map(|record| Some(record.worker?.id)).collect();
-    for id in &ids {
+    // Neighbours in the list have the same city and occupation, so take them from all over it.
+    let step = (ids.len() / CANDIDATES_MAX).max(1);
+    for id in ids.iter().skip(step / 2).step_by(step) {
         let answer = explain::ask(client, market, id, "").await?;
         if answer.outcome() != ExplainOutcome::NothingAcceptable && answer.acceptable_vacancies > 0
         {

@@ -1,6 +1,7 @@
 //! `gale solve`: clears a market or published matching instances without a server.
 
 mod cases;
+mod directory;
 
 use super::error::Error;
 use super::output::Output;
@@ -67,7 +68,7 @@ impl From<SideArg> for Side {
 pub fn run(args: &Args, output: Output) -> Result<(), Error> {
     let side = args.side.map(Side::from);
     if args.path.is_dir() {
-        return Err(Error::Usage("directories cannot be solved yet".to_owned()));
+        return directory::run(&args.path, side);
     }
     cases::run(&args.path, side.unwrap_or_default(), args.caps, output)
 }

@@ -3,7 +3,7 @@
 use super::super::State;
 use super::super::command::{Batch, Refusal};
 use super::super::effect::{Effect, Ended};
-use super::super::view::{CappedPlace, MatchSide, VacancyStatus, WorkerStatus};
+use super::super::view::{CappedPlace, MatchSide, VacancyRow, VacancyStatus, WorkerStatus};
 use super::pools::{unknown_vacancy, unknown_worker};
 use super::{Draft, each};
 use crate::domain::{
@@ -17,6 +17,14 @@ struct Taken {
     by_vacancy: HashMap<VacancySlot, u32>,
     by_set: HashMap<usize, u64>,
     workers: HashSet<WorkerSlot>,
+}
+
+impl Taken {
+    /// Whether this batch has taken the last of the vacancy's openings.
+    fn all_of(&self, vacancy: VacancySlot, row: &VacancyRow) -> bool {
+        let taken = self.by_vacancy.get(&vacancy);
+        taken.is_some_and(|taken| row.placed + taken == row.vacancy.openings)
+    }
 }
 
 impl State {
@@ -35,6 +43,10 @@ impl State {
             if row.status == WorkerStatus::Placed {
                 return Ok(0);
             }
+            if taken.all_of(vacancy, self.view.vacancy(vacancy)) {
+                // An earlier item took the last opening, which dissolved this match.
+                return Err(no_room("the vacancy's openings are all placed"));
+            }
             let (mine, other) = match side {
                 MatchSide::Worker => (held.worker_confirmed, held.employer_confirmed),
                 MatchSide::Employer => (held.employer_confirmed, held.worker_confirmed),
@@ -49,8 +61,7 @@ impl State {
             self.take_place(vacancy, &places, &mut taken)?;
             effects.push(Effect::Placed { worker, vacancy });
             taken.workers.insert(worker);
-            let row = self.view.vacancy(vacancy);
-            if row.placed + taken.by_vacancy[&vacancy] == row.vacancy.openings {
+            if taken.all_of(vacancy, self.view.vacancy(vacancy)) {
                 // Openings may have been cut below what is held; nobody else fits now.
                 effects.extend(self.view.dissolve_all(vacancy).filter(|effect| match effect {
                     Effect::Unmatched { worker, .. } => !taken.workers.contains(worker),

@@ -103,11 +103,11 @@ impl State {
     ) -> Result<(), Refusal> {
         let head = &self.view.head;
         if expected.is_some_and(|revision| revision != head.revision) {
-            return Err(Refusal::from(Violation::new(
-                Reason::RevisionMismatch,
-                "expected_revision",
-                format!("the market is at revision {}", head.revision),
-            )));
+            let message = format!("the market is at revision {}", head.revision);
+            return Err(Refusal::from(
+                Violation::new(Reason::RevisionMismatch, "expected_revision", message)
+                    .with("revision", head.revision),
+            ));
         }
         let display_name = display_name.unwrap_or(&head.display_name).clone();
         let mut settings = (*head.settings).clone();

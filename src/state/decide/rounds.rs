@@ -17,11 +17,10 @@ impl State {
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
         if let Some(round) = self.view.head.running_round() {
-            return Err(Refusal::from(Violation::new(
-                Reason::RoundRunning,
-                "",
-                format!("round {} is running", round.id),
-            )));
+            let message = format!("round {} is running", round.id);
+            return Err(Refusal::from(
+                Violation::new(Reason::RoundRunning, "", message).with("round_id", round.id),
+            ));
         }
         draft.round = Some(id);
         draft.effects.push(self.start_of(id, at));

@@ -1,0 +1,8 @@
+//! What the tests of lives, replays, limits and errors share: a small market as a pure
+//! state machine ([`world`]), its audit ([`audit`]) and a real server in this process
+//! ([`server`]).
+#![allow(dead_code, reason = "each test uses its own part")]
+
+pub mod audit;
+pub mod server;
+pub mod world;
