@@ -1,6 +1,6 @@
 //! Domain types become protocol buffers.
 
-use super::status::{code, reason};
+use super::status::{beginning, code, reason};
 use crate::domain::{
     CapOrder, City, CityIx, Clearing, Confirmations, Geography, Labels, Millis, Mobility, MoveCost,
     Region, Settings, Side, Vacancy, Worker,
@@ -28,13 +28,16 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn item_error(error: &ItemError) -> pb::ItemError {
     pb::ItemError {
         index: error.index,
-        id: error.id.clone(),
+        id: beginning(&error.id, ECHO_BYTES_MAX),
         code: code(&error.violation) as i32,
         reason: reason(error.violation.reason) as i32,
         field: error.violation.field.clone(),
-        message: error.violation.message.clone(),
+        message: beginning(&error.violation.message, ECHO_BYTES_MAX),
     }
 }
+
+/// Bytes of a caller's own words that an answer repeats.
+pub const ECHO_BYTES_MAX: usize = 300;
 
 /// A moment.
 pub fn timestamp(at: Millis) -> pbjson_types::Timestamp {

@@ -13,8 +13,21 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 /// What a service answers.
 pub type Answer<T> = Result<T, Status>;
 
-/// Fields that one status names at most.
-const FIELDS_MAX: usize = 100;
+/// A status travels in headers, of which clients take 8 KiB in all (grpcio's limit). Its
+/// message stands there twice, once in base64 and once with every odd byte in three.
+const MESSAGE_BYTES_MAX: usize = 512;
+
+/// Bytes of the fields that one status names.
+const FIELDS_BYTES_MAX: usize = 2_500;
+
+/// The beginning of a text that may have any length, because a caller chose it.
+pub fn beginning(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let end = (0..=limit).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", &text[..end])
+}
 
 /// The stable reason as the API spells it.
 pub fn reason(reason: Reason) -> ErrorReason {
@@ -132,14 +145,19 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(reason_name(first.reason), "gale", metadata);
+    let mut bytes = 0;
     let fields: Vec<_> = violations
         .iter()
         .filter(|v| !v.field.is_empty() && code(v) == Code::InvalidArgument)
-        .take(FIELDS_MAX)
-        .map(|v| FieldViolation::new(v.field.clone(), v.message.clone()))
+        .map(|v| FieldViolation::new(v.field.clone(), beginning(&v.message, MESSAGE_BYTES_MAX)))
+        .take_while(|field| {
+            bytes += field.field.len() + field.description.len() + 8;
+            bytes <= FIELDS_BYTES_MAX
+        })
         .collect();
     if !fields.is_empty() {
         details.set_bad_request(fields);
     }
-    Status::with_error_details(code(first), first.to_string(), details)
+    let message = beginning(&first.to_string(), MESSAGE_BYTES_MAX);
+    Status::with_error_details(code(first), message, details)
 }
