@@ -93,17 +93,20 @@ where
         let streams = STREAMING.contains(&request.uri().path());
         let asked = request.headers().get("grpc-timeout").and_then(timeout);
         let timeout = match (asked, streams) {
-            (Some(asked), _) => Some(asked.saturating_sub(HEAD_START)),
+            (Some(asked), _) => Some(asked),
             (None, true) => None,
             (None, false) => Some(self.layer.unary_default),
         };
+        // However short the time is, the service comes first, then this, then tonic.
+        let head_start = timeout.map_or(HEAD_START, |timeout| HEAD_START.min(timeout / 2));
+        let timeout = timeout.map(|timeout| timeout - head_start);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.extensions_mut().insert(Deadline(deadline));
-        let patience = if request.uri().path() == ENDS_ITSELF { LAST_WORD } else { HEAD_START / 2 };
+        let patience = if request.uri().path() == ENDS_ITSELF { LAST_WORD } else { head_start / 2 };
         let answer = self.inner.call(request);
         let stopping = self.layer.stopping.clone();
         Box::pin(async move {
-            let end_of_head = end_of_call(deadline, HEAD_START / 2, stopping.clone());
+            let end_of_head = end_of_call(deadline, head_start / 2, stopping.clone());
             let answer = tokio::select! {
                 biased;
                 answer = answer => right_code(answer?),
@@ -169,6 +172,20 @@ fn right_code(response: Response<Body>) -> Response<Body> {
     }
 }
 
+/// The same for a status that comes at the end: a reply that is too large is known only
+/// when it is encoded.
+fn right_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) else { return frame };
+    if !is_wrong(&status) {
+        return frame;
+    }
+    let mut trailers = HeaderMap::new();
+    match right_status(status).add_header(&mut trailers) {
+        Ok(()) => Frame::trailers(trailers),
+        Err(_) => frame,
+    }
+}
+
 fn is_wrong(status: &Status) -> bool {
     match status.code() {
         Code::OutOfRange => status.message().contains("length too large"),
@@ -215,7 +232,7 @@ impl HttpBody for Limited {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map(right_trailers)));
         }
         let Poll::Ready(status) = self.end.as_mut().poll(context) else { return Poll::Pending };
         self.ended = true;
@@ -228,5 +245,31 @@ impl HttpBody for Limited {
 
     fn is_end_stream(&self) -> bool {
         self.ended || self.inner.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: tonic's own statuses get their proper codes wherever they stand. Method:
+    /// its words for a reply that is too large, as trailers.
+    #[test]
+    fn a_reply_too_large_is_resource_exhausted() {
+        let told = "Error, encoded message length too large: found 2 bytes, the limit is: 1 bytes";
+        let mut trailers = HeaderMap::new();
+        Status::new(Code::OutOfRange, told).add_header(&mut trailers).unwrap();
+        let frame = right_trailers(Frame::trailers(trailers));
+        let status = Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+    }
+
+    /// Goal: other statuses at the end of a call stay what they are.
+    #[test]
+    fn other_trailers_stay_as_they_are() {
+        let mut trailers = HeaderMap::new();
+        Status::new(Code::OutOfRange, "before history").add_header(&mut trailers).unwrap();
+        let frame = right_trailers(Frame::trailers(trailers.clone()));
+        assert_eq!(frame.trailers_ref(), Some(&trailers));
     }
 }

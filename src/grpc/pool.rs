@@ -2,7 +2,7 @@
 
 use super::paging::Page;
 use super::parse::{self, Parsed, batch};
-use super::status::{Answer, refuse, refuse_market};
+use super::status::{Answer, clip, refuse, refuse_market};
 use super::{Shared, at_least, item_errors, render, request_key};
 use crate::domain::{CityIx, CityName, Geography, Reason, VacancyId, Violation, WorkerId};
 use crate::market::Market;
@@ -46,7 +46,7 @@ fn reply_ids<'a, T>(
 ) -> Vec<String> {
     match &outcome.made {
         Some(made) => made.iter().map(Uuid::to_string).collect(),
-        None => items.iter().map(|item| id(item).to_owned()).collect(),
+        None => items.iter().map(|item| clip(id(item))).collect(),
     }
 }
 
@@ -111,6 +111,8 @@ where
                     let _ = acks.send(Err(refuse(stopping))).await;
                     return;
                 }
+                // Ended from outside, at its deadline: nothing that comes now is wanted.
+                () = acks.closed() => return,
                 message = incoming.next() => message,
             };
             let result = match message {
