@@ -2,7 +2,7 @@
 
 use super::paging::Page;
 use super::parse::{self, Parsed, batch};
-use super::status::{Answer, refuse, refuse_market};
+use super::status::{Answer, clip, refuse, refuse_market};
 use super::{Shared, at_least, item_errors, render, request_key};
 use crate::domain::{CityIx, CityName, Geography, Reason, VacancyId, Violation, WorkerId};
 use crate::market::Market;
@@ -38,7 +38,8 @@ fn made_ids<T>(items: &[T], id: impl Fn(&T) -> &str) -> Option<Arc<[Uuid]>> {
     })
 }
 
-/// Ids of a reply: those that the server made and those that came in.
+/// Ids of a reply: those that the server made and those that came in, which are short
+/// unless they are wrong.
 fn reply_ids<'a, T>(
     outcome: &Outcome,
     items: &'a [T],
@@ -46,7 +47,7 @@ fn reply_ids<'a, T>(
 ) -> Vec<String> {
     match &outcome.made {
         Some(made) => made.iter().map(Uuid::to_string).collect(),
-        None => items.iter().map(|item| id(item).to_owned()).collect(),
+        None => items.iter().map(|item| clip(id(item))).collect(),
     }
 }
 
