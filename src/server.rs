@@ -380,3 +380,20 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+
+    /// Goal: small answers leave at once. Method: the option of an accepted socket.
+    #[tokio::test]
+    async fn connections_do_not_wait_for_more_bytes() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = accept(listener, 1, CancellationToken::new());
+        let _client = TcpStream::connect(address).await.unwrap();
+        let connection = connections.next().await.unwrap().unwrap();
+        assert!(connection.stream.nodelay().unwrap());
+    }
+}

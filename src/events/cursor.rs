@@ -4,6 +4,7 @@
 use super::log::{Batch, Log, Missed, Position};
 use super::{Event, Filter};
 use crate::domain::{Millis, Revision};
+use crate::mutants::active;
 use std::sync::Arc;
 
 /// Events of one message. The largest event takes fewer than 700 bytes on the wire,
@@ -72,6 +73,11 @@ impl Cursor {
         self.position
     }
 
+    /// Goes on from elsewhere: only a mutant does (see `mutants`).
+    pub(crate) fn jump(&mut self, position: Position) {
+        self.position = position;
+    }
+
     /// Moves on to the next events that pass the filter.
     pub fn advance(&mut self, log: &Log) -> Result<Next, Missed> {
         for _ in 0..SKIPPED_BATCHES_MAX {
@@ -101,6 +107,8 @@ impl Cursor {
         let mut passing =
             passing.filter(|(_, event)| self.filter.passes(event)).map(|(index, _)| index);
         let indices: Vec<u32> = passing.by_ref().take(limit).collect();
+        let skipped = usize::from(active("chunk-border-skips-one") && indices.len() == limit);
+        passing.by_ref().take(skipped).for_each(drop);
         let after = Position::start_of(batch.revision.next());
         let next =
             passing.next().map_or(after, |index| Position { revision: batch.revision, index });
@@ -109,6 +117,7 @@ impl Cursor {
         if indices.is_empty() {
             return None;
         }
-        Some(Chunk { batch, indices, last_in_revision: next == after, next })
+        let last_in_revision = next == after || active("last-in-revision-early");
+        Some(Chunk { batch, indices, last_in_revision, next })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Event, MatchChange, MigrationChange};
 use crate::domain::{CityIx, VacancyId, WorkerId};
+use crate::mutants::active;
 use crate::state::RoundState;
 use std::collections::HashSet;
 
@@ -93,7 +94,9 @@ impl Event {
             }
             Self::WorkerChanged { home, .. } => [Some(*home), None],
             Self::VacancyChanged { city, .. } => [Some(*city), None],
-            Self::Match(_, p) | Self::Migration(_, p, _) => [Some(p.origin), Some(p.destination)],
+            Self::Match(_, p) | Self::Migration(_, p, _) => {
+                [Some(p.origin), Some(p.destination).filter(|_| !active("destination-forgotten"))]
+            }
             Self::MarketChanged { .. } | Self::RegionChanged(_) | Self::Round(_) => [None, None],
         }
     }

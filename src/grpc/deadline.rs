@@ -29,6 +29,11 @@ const HEAD_START: Duration = Duration::from_millis(3);
 /// end at once by themselves, and say where.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// What a stream that ends itself, and then says where, may take for it once it has begun.
+/// tonic's timer is for the beginning alone, so this may be longer than the head start:
+/// on a busy machine tasks wake later than that.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// When the caller stops waiting. Services find it in the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Option<Instant>);
@@ -68,6 +73,9 @@ const STREAMING: &[&str] = &[
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Of those, the one that watches its deadline itself.
+const ENDS_ITSELF: &str = "/gale.v1.EventService/Watch";
+
 impl<S> Service<Request<Body>> for DeadlineService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
@@ -85,31 +93,42 @@ where
         let streams = STREAMING.contains(&request.uri().path());
         let asked = request.headers().get("grpc-timeout").and_then(timeout);
         let timeout = match (asked, streams) {
-            (Some(asked), _) => Some(asked.saturating_sub(HEAD_START)),
+            (Some(asked), _) => Some(asked),
             (None, true) => None,
             (None, false) => Some(self.layer.unary_default),
         };
+        // However short the time is, the service comes first, then this, then tonic.
+        let head_start = timeout.map_or(HEAD_START, |timeout| HEAD_START.min(timeout / 2));
+        let timeout = timeout.map(|timeout| timeout - head_start);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         request.extensions_mut().insert(Deadline(deadline));
+        let patience = if request.uri().path() == ENDS_ITSELF { LAST_WORD } else { head_start / 2 };
         let answer = self.inner.call(request);
-        let end = end_of_call(deadline, self.layer.stopping.clone());
+        let stopping = self.layer.stopping.clone();
         Box::pin(async move {
-            let mut end: Pin<Box<dyn Future<Output = Status> + Send>> = Box::pin(end);
-            tokio::select! {
+            let end_of_head = end_of_call(deadline, head_start / 2, stopping.clone());
+            let answer = tokio::select! {
                 biased;
-                answer = answer => Ok(right_code(answer?).map(|body| Body::new(Limited::new(body, end)))),
-                status = &mut end => Ok(status.into_http()),
-            }
+                answer = answer => right_code(answer?),
+                status = end_of_head => return Ok(status.into_http()),
+            };
+            let end = Box::pin(end_of_call(deadline, patience, stopping));
+            Ok(answer.map(|body| Body::new(Limited::new(body, end))))
         })
     }
 }
 
 /// Waits for what ends a call from outside: its deadline, or the server's stop. A service
-/// that watches for these itself says more than this can: it is given the first word.
-async fn end_of_call(deadline: Option<Instant>, stopping: CancellationToken) -> Status {
+/// that watches for these itself says more than this can: it is given the first word, for
+/// as long as `patience`.
+async fn end_of_call(
+    deadline: Option<Instant>,
+    patience: Duration,
+    stopping: CancellationToken,
+) -> Status {
     let passed_deadline = async {
         match deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline + HEAD_START / 2).await,
+            Some(deadline) => tokio::time::sleep_until(deadline + patience).await,
             None => std::future::pending().await,
         }
     };
@@ -150,6 +169,20 @@ fn right_code(response: Response<Body>) -> Response<Body> {
     match Status::from_header_map(response.headers()) {
         Some(status) if is_wrong(&status) => right_status(status).into_http(),
         _ => response,
+    }
+}
+
+/// The same for a status that comes at the end: a reply that is too large is known only
+/// when it is encoded.
+fn right_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) else { return frame };
+    if !is_wrong(&status) {
+        return frame;
+    }
+    let mut trailers = HeaderMap::new();
+    match right_status(status).add_header(&mut trailers) {
+        Ok(()) => Frame::trailers(trailers),
+        Err(_) => frame,
     }
 }
 
@@ -199,7 +232,7 @@ impl HttpBody for Limited {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map(right_trailers)));
         }
         let Poll::Ready(status) = self.end.as_mut().poll(context) else { return Poll::Pending };
         self.ended = true;
@@ -212,5 +245,31 @@ impl HttpBody for Limited {
 
     fn is_end_stream(&self) -> bool {
         self.ended || self.inner.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: tonic's own statuses get their proper codes wherever they stand. Method:
+    /// its words for a reply that is too large, as trailers.
+    #[test]
+    fn a_reply_too_large_is_resource_exhausted() {
+        let told = "Error, encoded message length too large: found 2 bytes, the limit is: 1 bytes";
+        let mut trailers = HeaderMap::new();
+        Status::new(Code::OutOfRange, told).add_header(&mut trailers).unwrap();
+        let frame = right_trailers(Frame::trailers(trailers));
+        let status = Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+    }
+
+    /// Goal: other statuses at the end of a call stay what they are.
+    #[test]
+    fn other_trailers_stay_as_they_are() {
+        let mut trailers = HeaderMap::new();
+        Status::new(Code::OutOfRange, "before history").add_header(&mut trailers).unwrap();
+        let frame = right_trailers(Frame::trailers(trailers.clone()));
+        assert_eq!(frame.trailers_ref(), Some(&trailers));
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::events::{Chunk, Cursor, Filter, Kind, Missed, Next, Position};
 use crate::market::{Market, Subscription};
+use crate::mutants::active;
 use crate::proto::v1 as pb;
 use crate::proto::v1::event_service_server::EventService;
 use crate::proto::v1::watch_request::Start;
@@ -173,6 +174,9 @@ impl Subscriber {
                             return Err(self.deleted());
                         }
                         head = heads.borrow_and_update().clone();
+                        if active("polls-the-newest") {
+                            self.cursor.jump(Position::start_of(head.revision));
+                        }
                     }
                     () = tokio::time::sleep_until(due) => {
                         silence = Instant::now();
@@ -204,7 +208,11 @@ impl Subscriber {
             };
             if let Some(message) = message {
                 silence = Instant::now();
+                let inside = active("checkpoint-inside-a-revision") && !message.last_in_revision;
                 if !self.send(message).await? {
+                    return Ok(());
+                }
+                if inside && !self.send(self.checkpoint_message()).await? {
                     return Ok(());
                 }
             }
@@ -254,6 +262,7 @@ impl Subscriber {
                 Ok(true)
             }
             Err(SendTimeoutError::Closed(_)) => Ok(false),
+            Err(SendTimeoutError::Timeout(_)) if active("stalled-loses-messages") => Ok(true),
             Err(SendTimeoutError::Timeout(_)) => {
                 let message =
                     "the connection accepted nothing for too long; resume from the position";
@@ -275,10 +284,11 @@ impl Subscriber {
     }
 
     fn checkpoint_message(&self) -> pb::WatchResponse {
+        let newest = active("checkpoint-is-the-newest").then(|| self.market.log().end());
         pb::WatchResponse {
             events: Vec::new(),
             last_in_revision: false,
-            next: Some(render::position(&self.market, self.cursor.position())),
+            next: Some(render::position(&self.market, newest.unwrap_or(self.cursor.position()))),
             checkpoint: true,
         }
     }
@@ -363,7 +373,12 @@ fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
         }
         Some(Start::Earliest(_)) => Ok(market.log().oldest()),
         Some(Start::Now(_)) => Ok(market.log().end()),
-        Some(Start::Position(position)) => resolve(market, position, "position"),
+        Some(Start::Position(position)) => {
+            let mut at = resolve(market, position, "position")?;
+            at.index += u32::from(active("resume-exclusive"));
+            at.index = at.index.saturating_sub(u32::from(active("resume-repeats-one")));
+            Ok(at)
+        }
     }
 }
 

@@ -112,6 +112,8 @@ where
                     let _ = acks.send(Err(refuse(stopping))).await;
                     return;
                 }
+                // Ended from outside, at its deadline: nothing that comes now is wanted.
+                () = acks.closed() => return,
                 message = incoming.next() => message,
             };
             let result = match message {

@@ -20,6 +20,7 @@
 
 mod certificate;
 mod choice;
+mod clear;
 mod control;
 mod cutoff;
 mod demand;
@@ -39,11 +40,10 @@ mod worker_proposing;
 
 pub use certificate::{Certificate, Infeasible, certify, certify_with_threads};
 pub use choice::choose;
+pub use clear::{Cleared, Error, clear, clear_with_threads};
 pub use control::{Cancelled, Control, Phase, Progress};
 pub use cutoff::{Binding, Cutoff, cutoffs};
-pub use engine::{
-    Cleared, Counters, Engine, Error, Matching, Offer, Recruit, clear, clear_with_threads,
-};
+pub use engine::{Counters, Engine, Matching, Offer, Recruit};
 pub use hash::matching_hash;
 pub use key::Key;
 pub use problem::{CapSet, Post, Problem, Seeker};

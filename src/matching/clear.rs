@@ -1,0 +1,61 @@
+//! One clearing, from a problem to its matching.
+
+use super::control::{Cancelled, Control, Phase};
+use super::engine::{Counters, Engine, Matching};
+use super::{Problem, vacancy_proposing, worker_proposing};
+use crate::domain::Side;
+
+/// A matching with what it cost to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// The matching.
+    pub matching: Matching,
+    /// What it cost.
+    pub counters: Counters,
+}
+
+/// Why there is no matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The computation was told to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// Vacancies cannot propose under the `TARGETS` cap order.
+    #[error("vacancies cannot propose under the TARGETS cap order")]
+    UnsupportedMechanism,
+}
+
+/// Clears a problem by deferred acceptance: with [`Side::Worker`] proposing the
+/// worker-optimal stable matching, with [`Side::Vacancy`] the worker-pessimal one.
+///
+/// # Errors
+/// [`Error::Cancelled`] when `control` says so; [`Error::UnsupportedMechanism`] for
+/// vacancies proposing under the `TARGETS` cap order.
+pub fn clear(problem: &Problem, side: Side, control: &Control) -> Result<Cleared, Error> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    clear_with_threads(problem, side, control, threads)
+}
+
+/// [`clear`] on that many threads (0 counts as 1). Matching and counters are the same
+/// for any number; vacancies propose on one.
+///
+/// # Errors
+/// As [`clear`].
+pub fn clear_with_threads(
+    problem: &Problem,
+    side: Side,
+    control: &Control,
+    threads: usize,
+) -> Result<Cleared, Error> {
+    if side == Side::Vacancy && problem.by_targets() {
+        return Err(Error::UnsupportedMechanism);
+    }
+    control.begin(Phase::Indexing, 0)?;
+    let mut engine = Engine::new(problem);
+    match side {
+        Side::Worker => worker_proposing::run(&mut engine, control, threads)?,
+        Side::Vacancy => vacancy_proposing::run(&mut engine, control)?,
+    }
+    Ok(Cleared { matching: engine.matching(), counters: engine.counters() })
+}
