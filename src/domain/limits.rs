@@ -5,6 +5,8 @@
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest display name, employer or title, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 200;
+/// Longest name of a currency, in bytes of UTF-8.
+pub const CURRENCY_BYTES_MAX: usize = 16;
 /// Labels on one record.
 pub const LABELS_MAX: usize = 8;
 /// Longest label key, in bytes.
@@ -70,6 +72,18 @@ pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 pub const EVENT_CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Values in each list of a `Watch` filter.
 pub const FILTER_VALUES_MAX: usize = 1_000;
+/// Shortest and longest silence after which a `Watch` sends a checkpoint, in milliseconds.
+pub const CHECKPOINT_MILLIS_MIN: u32 = 100;
+/// See [`CHECKPOINT_MILLIS_MIN`].
+pub const CHECKPOINT_MILLIS_MAX: u32 = 60_000;
+/// The same when the caller does not say.
+pub const CHECKPOINT_MILLIS_DEFAULT: u32 = 5_000;
+/// Bytes of bad fields that one status names at most. A status travels in headers, of
+/// which clients take little: gRPC's own limit is 8 KiB, some of it for others.
+pub const STATUS_FIELDS_BYTES_MAX: usize = 3_000;
+/// Bytes of one text in a status or an item error (a field's path, a message, an id):
+/// what is longer is cut, for all of these may quote the request.
+pub const STATUS_TEXT_BYTES_MAX: usize = 300;
 /// Rows of a page when the caller does not say.
 pub const PAGE_SIZE_DEFAULT: usize = 1_000;
 /// Rows of a page at most; a larger request is coerced.

@@ -2,8 +2,8 @@
 
 use super::error::{Reason, Violation, in_range, text};
 use super::limits::{
-    BASIS_POINTS_MAX, FIT_MAX, HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX, INTERVAL_SECONDS_MIN,
-    MONEY_MAX, PER_KM_MAX,
+    BASIS_POINTS_MAX, CURRENCY_BYTES_MAX, FIT_MAX, HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX,
+    INTERVAL_SECONDS_MIN, MONEY_MAX, PER_KM_MAX,
 };
 
 /// The side that proposes, and whose optimum a clearing finds.
@@ -103,7 +103,7 @@ impl Default for Settings {
 impl Settings {
     /// Refuses values out of range and combinations without a proven mechanism.
     pub fn check(&self) -> Result<(), Violation> {
-        text("currency", &self.currency, 16)?;
+        text("currency", &self.currency, CURRENCY_BYTES_MAX)?;
         if let Clearing::Interval(seconds) = self.clearing {
             in_range(
                 "clearing.interval_seconds",

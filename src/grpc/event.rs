@@ -7,6 +7,7 @@
 use super::deadline::Deadline;
 use super::status::{Answer, refuse, refuse_with};
 use super::{Shared, parse, render};
+use crate::domain::error::in_range;
 use crate::domain::{
     CityName, Geography, Incarnation, Reason, Revision, VacancyId, Violation, WorkerId, limits,
 };
@@ -34,9 +35,6 @@ pub struct Events(pub Shared);
 /// Messages on their way to one connection.
 const MESSAGES_WAITING: usize = 4;
 
-/// Silence after which a checkpoint is sent, when the caller does not say.
-const CHECKPOINT_DEFAULT: Duration = Duration::from_secs(5);
-
 #[tonic::async_trait]
 impl EventService for Events {
     type WatchStream = Delivery;
@@ -50,14 +48,7 @@ impl EventService for Events {
         let market = self.0.market(&request.market)?;
         let position = start(&market, request.start.as_ref())?;
         let filter = filter(&market, request.filter.as_ref())?;
-        let checkpoint = match request.checkpoint_interval_ms {
-            0 => CHECKPOINT_DEFAULT,
-            ms @ 100..=60_000 => Duration::from_millis(u64::from(ms)),
-            ms => {
-                let message = format!("is {ms}, must be 100..60000, or 0 for the default");
-                return Err(refuse(Violation::invalid("checkpoint_interval_ms", message)));
-            }
-        };
+        let checkpoint = checkpoint(request.checkpoint_interval_ms).map_err(refuse)?;
         let counted = (
             market.subscribe(self.0.subscribers_per_market_max).map_err(refuse)?,
             ServerSubscription::new(&self.0)?,
@@ -359,6 +350,18 @@ impl Drop for ServerSubscription {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The silence after which a checkpoint is sent.
+fn checkpoint(millis: u32) -> Result<Duration, Violation> {
+    let millis = if millis == 0 { limits::CHECKPOINT_MILLIS_DEFAULT } else { millis };
+    in_range(
+        "checkpoint_interval_ms",
+        millis,
+        limits::CHECKPOINT_MILLIS_MIN,
+        limits::CHECKPOINT_MILLIS_MAX,
+    )?;
+    Ok(Duration::from_millis(u64::from(millis)))
 }
 
 /// Where a subscriber wants to start.

@@ -38,7 +38,8 @@ fn made_ids<T>(items: &[T], id: impl Fn(&T) -> &str) -> Option<Arc<[Uuid]>> {
     })
 }
 
-/// Ids of a reply: those that the server made and those that came in.
+/// Ids of a reply: those that the server made and those that came in, which are short
+/// unless they are wrong.
 fn reply_ids<'a, T>(
     outcome: &Outcome,
     items: &'a [T],

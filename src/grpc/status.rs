@@ -3,6 +3,7 @@
 //! Each status carries one `google.rpc.ErrorInfo` with a stable reason, and a
 //! `BadRequest` that names the bad fields where fields are to blame.
 
+use crate::domain::limits::{STATUS_FIELDS_BYTES_MAX, STATUS_TEXT_BYTES_MAX};
 use crate::domain::{Reason, Violation};
 use crate::market;
 use crate::proto::v1::ErrorReason;
@@ -12,13 +13,6 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 /// What a service answers.
 pub type Answer<T> = Result<T, Status>;
-
-/// Bytes of bad fields that one status names at most. A status travels in headers, of
-/// which clients take little: gRPC's own limit is 8 KiB, some of it for others.
-const FIELDS_BYTES_MAX: usize = 3_000;
-
-/// Bytes of a field's path or of a message at most: both may quote the request.
-const QUOTE_BYTES_MAX: usize = 300;
 
 /// The stable reason as the API spells it.
 pub fn reason(reason: Reason) -> ErrorReason {
@@ -143,7 +137,7 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
     }
     let mut details = ErrorDetails::new();
     details.set_error_info(reason_name(first.reason), "gale", metadata);
-    let mut room = FIELDS_BYTES_MAX;
+    let mut room = STATUS_FIELDS_BYTES_MAX;
     let fields: Vec<_> = violations
         .iter()
         .filter(|v| !v.field.is_empty() && code(v) == Code::InvalidArgument)
@@ -163,7 +157,7 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
 
 /// A text short enough to be quoted, cut between characters.
 pub fn clip(text: &str) -> String {
-    match text.char_indices().map(|(at, _)| at).find(|at| *at > QUOTE_BYTES_MAX) {
+    match text.char_indices().map(|(at, _)| at).find(|at| *at > STATUS_TEXT_BYTES_MAX) {
         Some(at) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
