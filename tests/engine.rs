@@ -168,7 +168,10 @@ fn order_of_input_changes_nothing() {
 #[test]
 fn threads_change_nothing() {
     for seed in 0..4 {
-        let problem = large::market(large::Size { workers: 2_500, vacancies: 600, openings: 1_500, cities: 12 }, seed);
+        let problem = large::market(
+            large::Size { workers: 2_500, vacancies: 600, openings: 1_500, cities: 12 },
+            seed,
+        );
         let one = clear_with_threads(&problem, Side::Worker, &Control::default(), 1).unwrap();
         for threads in [0, 2, 3, 5] {
             let many = clear_with_threads(&problem, Side::Worker, &Control::default(), threads);
