@@ -177,25 +177,25 @@ impl<'v> Explainer<'v> {
     ) -> (Verdict, String) {
         if let Some(current) = current {
             let better = match preferred.first() {
-                None => "no acceptable vacancy is better for this worker".to_owned(),
-                Some(first) => format!("the best they would rather have: {}", first.sentence),
+                None => "no acceptable vacancy is better for them".to_owned(),
+                Some(first) => format!("they would rather have {}", first.sentence),
             };
             return (current.verdict, format!("{}; {better}", current.sentence));
         }
         if !row.status.in_pool() {
-            return (Verdict::NotInPool, format!("the worker is {}", status_word(row.status)));
+            return (Verdict::NotInPool, format!("The worker is {}", status_word(row.status)));
         }
         match preferred.first() {
             Some(first) => (
                 first.verdict,
                 format!(
-                    "unmatched: {acceptable} open vacancies are acceptable, and the best of them {}",
+                    "Unmatched; of {acceptable} open vacancies acceptable on both sides they want most {}",
                     first.sentence
                 ),
             ),
             None => (
                 Verdict::NothingAcceptable,
-                "unmatched: no open vacancy is acceptable on both sides".to_owned(),
+                "Unmatched: no open vacancy is acceptable on both sides".to_owned(),
             ),
         }
     }
@@ -206,7 +206,7 @@ impl<'v> Explainer<'v> {
         let pair = self.view.head.terms().pair(&row.worker, &post.vacancy);
         let bar = self.bars.bar(vacancy);
         let (verdict, why) = self.why(worker, vacancy, &pair, &bar);
-        let title = if post.vacancy.title.is_empty() { "the job" } else { &post.vacancy.title };
+        let title = if post.vacancy.title.is_empty() { "The job" } else { &post.vacancy.title };
         let city = self.city(post.vacancy.city);
         let sentence = format!("{title} in {city} ({} a year): {why}", money(post.vacancy.salary));
         PairExplained { vacancy, pair, bar, verdict, sentence }
