@@ -11,7 +11,7 @@ use gale::domain::Side;
 use gale::matching::naive::Twin;
 use gale::matching::{
     Binding, Control, Cutoff, Engine, Error, Matching, Problem, certify, certify_with_threads,
-    choose, clear, cutoffs, matching_hash,
+    choose, clear, clear_with_threads, cutoffs, matching_hash,
 };
 use std::time::Instant;
 
@@ -160,6 +160,24 @@ fn order_of_input_changes_nothing() {
             let hash = |problem: &Problem| hash(problem, &run(problem, side));
             assert_eq!(hash(&problem), hash(&shuffled), "{side:?}: GALE_SEED={seed}");
         }
+    }
+}
+
+/// Goal: neither matching nor counters depend on the number of threads. Method: markets
+/// large enough for batches of workers to be shared out, on one to five threads.
+#[test]
+fn threads_change_nothing() {
+    for seed in 0..4 {
+        let problem = large::market(
+            large::Size { workers: 2_500, vacancies: 600, openings: 1_500, cities: 12 },
+            seed,
+        );
+        let one = clear_with_threads(&problem, Side::Worker, &Control::default(), 1).unwrap();
+        for threads in [0, 2, 3, 5] {
+            let many = clear_with_threads(&problem, Side::Worker, &Control::default(), threads);
+            assert_eq!(many.unwrap(), one, "{threads} threads, market {seed}");
+        }
+        assert!(certify(&problem, &one.matching, &Control::default()).unwrap().is_stable());
     }
 }
 

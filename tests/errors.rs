@@ -605,6 +605,7 @@ async fn unknown_markets() {
     macro_rules! unknown {
         ($client:ident.$method:ident($request:ident { $($field:ident: $value:expr),* })) => {{
             let mut client = server.api.$client.clone();
+            #[allow(clippy::needless_update, reason = "some requests have no other field")]
             let request = pb::$request { market: market.clone(), $($field: $value,)* ..Default::default() };
             let answer = client.$method(request).await.map(|_| ());
             let found = refused(answer);

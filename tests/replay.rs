@@ -363,7 +363,7 @@ impl Case {
             (Command::Tick(round_id(999)), None),
             (withdraw(1..=WORKERS), None),
             (close(1..=VACANCIES), None),
-            (upsert((1..=WORKERS).map(|n| worker(n))), None),
+            (upsert((1..=WORKERS).map(worker)), None),
         ];
         commands.extend(self.keys.iter().map(|(key, command, _)| (command.clone(), Some(*key))));
         for (command, request) in commands {

@@ -208,7 +208,7 @@ impl Subscriber {
             };
             if let Some(message) = message {
                 silence = Instant::now();
-                let inside = active("checkpoint-inside-a-revision") && !message.last_in_revision;
+                let inside = active("checkpoint-in-a-revision") && !message.last_in_revision;
                 if !self.send(message).await? {
                     return Ok(());
                 }
