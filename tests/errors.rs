@@ -598,7 +598,6 @@ async fn errors_stay_readable() {
 
 /// Goal: every call about a market that is not says so.
 #[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::needless_update, reason = "some requests have no other field")]
 async fn unknown_markets() {
     let server = Server::start(options()).await;
     let (market, id) = (String::from("nope"), worker_id(1));
