@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpConnectInfo};
@@ -287,7 +288,8 @@ fn serve_grpc(
         .add_service(sized!(PoolServiceServer::new(PoolRpc(shared.clone()))))
         .add_service(sized!(MatchingServiceServer::new(MatchingRpc(shared.clone()))))
         .add_service(sized!(EventServiceServer::new(Events(shared))));
-    let connections = accept(listener, options.connections_max, stopping.clone());
+    let patience = options.keepalive_interval + options.keepalive_timeout;
+    let connections = accept(listener, options.connections_max, patience, stopping.clone());
     let stopped = async move { stopping.cancelled().await };
     Ok(server.serve_with_incoming_shutdown(connections, stopped))
 }
@@ -295,10 +297,12 @@ fn serve_grpc(
 /// Connections that wait for the transport to take them.
 const CONNECTIONS_WAITING: usize = 64;
 
-/// Accepts connections until `stopping`; those beyond the limit are hung up on at once.
+/// Accepts connections until `stopping`; those beyond the limit are hung up on at once,
+/// and those that have not said a word once `patience` is over.
 fn accept(
     listener: TcpListener,
     limit: usize,
+    patience: Duration,
     stopping: CancellationToken,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (accepted, waiting) = tokio::sync::mpsc::channel(CONNECTIONS_WAITING);
@@ -319,7 +323,9 @@ fn accept(
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            if accepted.send(Ok(Connection { stream, _place: place })).await.is_err() {
+            let first_word = Some(Box::pin(tokio::time::sleep(patience)));
+            let connection = Connection { stream, first_word, _place: place };
+            if accepted.send(Ok(connection)).await.is_err() {
                 return;
             }
         }
@@ -330,6 +336,8 @@ fn accept(
 /// A connection with its place among those allowed.
 struct Connection {
     stream: TcpStream,
+    /// Until the client's first bytes: when to hang up. From then on keepalive watches.
+    first_word: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -347,7 +355,14 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            self.first_word = None;
+        }
+        match self.first_word.as_mut().map(|sleep| sleep.as_mut().poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            _ => read,
+        }
     }
 }
 
@@ -384,6 +399,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_stream::StreamExt;
 
     /// Goal: small answers leave at once. Method: the option of an accepted socket.
@@ -391,9 +407,29 @@ mod tests {
     async fn connections_do_not_wait_for_more_bytes() {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = accept(listener, 1, CancellationToken::new());
+        let patience = Duration::from_secs(9);
+        let mut connections = accept(listener, 1, patience, CancellationToken::new());
         let _client = TcpStream::connect(address).await.unwrap();
         let connection = connections.next().await.unwrap().unwrap();
         assert!(connection.stream.nodelay().unwrap());
+    }
+
+    /// Goal: connections that say nothing do not fill the server. Method: one that speaks
+    /// and one that does not, with little patience.
+    #[tokio::test]
+    async fn connections_that_say_nothing_are_hung_up_on() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(50);
+        let mut connections = accept(listener, 2, patience, CancellationToken::new());
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut silent = connections.next().await.unwrap().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut speaks = connections.next().await.unwrap().unwrap();
+        client.write_all(b"h").await.unwrap();
+        assert_eq!(speaks.read_u8().await.unwrap(), b'h');
+        assert_eq!(silent.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        client.write_all(b"i").await.unwrap();
+        assert_eq!(speaks.read_u8().await.unwrap(), b'i', "patience is for the first word alone");
     }
 }

@@ -7,11 +7,11 @@
 mod common;
 
 use common::{Random, large, random};
-use gale::domain::Side;
+use gale::domain::{Geography, Settings, Side};
 use gale::matching::naive::Twin;
 use gale::matching::{
-    Binding, Control, Cutoff, Engine, Error, Matching, Problem, certify, certify_with_threads,
-    choose, clear, clear_with_threads, cutoffs, matching_hash,
+    Binding, Control, Counters, Cutoff, Engine, Error, Matching, Problem, certify,
+    certify_with_threads, choose, clear, clear_with_threads, cutoffs, matching_hash,
 };
 use std::time::Instant;
 
@@ -179,6 +179,27 @@ fn threads_change_nothing() {
         }
         assert!(certify(&problem, &one.matching, &Control::default()).unwrap().is_stable());
     }
+}
+
+/// Goal: equal postings by the thousand, which all workers want alike, cost what others
+/// do. Method: one city, one requirement list, one salary; count, do not time.
+#[test]
+fn equal_postings_are_no_worse() {
+    let (workers, vacancies) = (4_000, 1_000);
+    let mut geography = Geography::default();
+    common::add_city(&mut geography, 0.0, 0.0, 1000);
+    let problem = common::problem(
+        Settings::default(),
+        geography,
+        (0..workers).map(common::worker).collect(),
+        (0..vacancies).map(common::vacancy).collect(),
+    );
+    let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
+    assert_eq!(cleared.matching.pairs().count() as u64, vacancies);
+    let Counters { proposals, queries, evaluations } = cleared.counters;
+    assert!(proposals <= 2 * vacancies, "{proposals} proposals");
+    assert!(queries <= 3 * workers, "{queries} queries");
+    assert!(evaluations <= 100 * queries, "{evaluations} evaluations");
 }
 
 fn hash(problem: &Problem, matching: &Matching) -> u64 {

@@ -104,7 +104,10 @@ impl History {
         let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
         while let Some(oldest) = self.batches.front() {
             let too_old = now.0.saturating_sub(oldest.at.0) > age;
-            if !too_old && self.bytes <= retention.bytes {
+            // One revision is kept however large it is: else it would be gone before any
+            // subscriber could read it.
+            let too_much = self.bytes > retention.bytes && self.batches.len() > 1;
+            if !too_old && !too_much {
                 break;
             }
             self.bytes -= oldest.bytes();
@@ -173,7 +176,6 @@ impl Log {
             return Ok(history.oldest());
         }
         if position < history.oldest() {
-            // The end of the revision just before the history is its start.
             return Err(Missed::Trimmed(history.oldest()));
         }
         let Some(batch) = history.batch(position.revision) else {

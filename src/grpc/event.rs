@@ -101,7 +101,8 @@ impl EventService for Events {
                         )
                     }));
                 }
-                Next::Skipped => {}
+                // A filter that finds nothing must not hold the thread for all of history.
+                Next::Skipped => tokio::task::yield_now().await,
                 Next::CaughtUp => caught_up = true,
             }
         }

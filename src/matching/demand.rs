@@ -10,7 +10,7 @@ use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
 use super::index::{Door, Index, NOWHERE, Node};
 use super::key::{Bid, Key, Worth};
-use super::seats::Seats;
+use super::seats::{BLOCK, Seats};
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, Worker};
 use crate::mutants;
@@ -333,15 +333,25 @@ impl<'e, 'p> Search<'e, 'p> {
     }
 
     /// A bucket: value falls with the salary, so the first that admits her is the best.
+    /// Equal postings may fill a bucket by the thousand; most that are full are passed over
+    /// a block at a time.
     fn search_bucket(&mut self, bucket: u32, locality: &Locality) {
         let node = &self.index.buckets[bucket as usize];
         let Some(fit) = self.accepted_fit(node.list) else { return };
         let fit_worth = self.fit_worth(fit);
         let Some(score) = self.score(locality, fit, node.top_salary) else { return };
-        if Key::new(score, self.rank) <= self.seats.bucket_floor(bucket) {
+        let best_key = Key::new(score, self.rank);
+        if best_key <= self.seats.bucket_floor(bucket) {
             return;
         }
-        for place in node.inside.clone() {
+        let mut next = node.inside.start;
+        while next < node.inside.end {
+            let place = next;
+            if self.seats.block_refuses(place, best_key) {
+                next += BLOCK;
+                continue;
+            }
+            next += 1;
             let (real, salary) =
                 (self.index.real[place as usize], self.index.salary[place as usize]);
             let value = real - locality.annual + fit_worth;

@@ -39,6 +39,9 @@ impl Floors {
     }
 }
 
+/// Places that a query passes over at once where all of them would refuse.
+pub(super) const BLOCK: u32 = 32;
+
 /// See the module.
 pub(super) struct Seats {
     /// By worker: the place held, and its value to the worker.
@@ -48,6 +51,8 @@ pub(super) struct Seats {
     /// that of the worst once the openings are full.
     held: Vec<BinaryHeap<Reverse<Key>>>,
     own: Vec<Key>,
+    /// By block of [`BLOCK`] neighbouring places: the least of their own cutoffs.
+    blocks: Vec<Key>,
     buckets: Floors,
     cells: Floors,
     families: Floors,
@@ -72,6 +77,7 @@ impl Seats {
             value_of: vec![i64::MIN; problem.workers.len()],
             held: vec![BinaryHeap::new(); problem.vacancies.len()],
             own: vec![Key::NONE; problem.vacancies.len()],
+            blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
             buckets: Floors::of(index.buckets.len()),
             cells: Floors::of(index.cells.len()),
             families: Floors::of(index.families.len()),
@@ -173,6 +179,13 @@ impl Seats {
         // Marks of slots are complemented: the last slot is the least mark.
         let last = self.sets[set as usize].marks.first();
         last.is_some_and(|last| next > *last) || held.peek().is_some_and(|worst| key > worst.0)
+    }
+
+    /// Whether nobody with that key gets into any place of the block that starts at
+    /// `place`; false if no block starts there.
+    #[inline]
+    pub fn block_refuses(&self, place: u32, key: Key) -> bool {
+        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
     }
 
     /// The least cutoff in a bucket, cell, family.
@@ -305,6 +318,7 @@ impl Seats {
             Key::NONE
         };
         let old = std::mem::replace(&mut self.own[place as usize], cutoff);
+        self.refresh_block(place / BLOCK, old, cutoff);
         let bucket = index.bucket[place as usize];
         if bucket == NOWHERE || cutoff == old {
             return;
@@ -324,6 +338,17 @@ impl Seats {
         let Some(old) = self.cells.raise(cell, old, buckets) else { return };
         let cells = &self.cells.keys[inside(&index.families[family as usize].inside)];
         self.families.raise(family, old, cells);
+    }
+
+    fn refresh_block(&mut self, block: u32, old: Key, cutoff: Key) {
+        let floor = &mut self.blocks[block as usize];
+        if cutoff < *floor {
+            *floor = cutoff;
+        } else if old <= *floor && cutoff > old {
+            let start = (block * BLOCK) as usize;
+            let end = self.own.len().min(start + BLOCK as usize);
+            *floor = self.own[start..end].iter().copied().min().unwrap_or(Key::NONE);
+        }
     }
 
     /// Calls `each` with every (worker, place) held.

@@ -12,6 +12,7 @@ use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::demand::{Scratch, demand};
 use super::engine::{Engine, Offer};
+use super::key::Ranks;
 use crate::domain::Mobility;
 use std::cmp::Reverse;
 
@@ -20,20 +21,24 @@ const BANDS: usize = 20;
 /// Workers who ask at once. More of them find that somebody of the same batch was
 /// there first and ask again; fewer leave threads without work.
 const BATCH: usize = 512;
+/// A batch is contested if more than one in so many find their offer gone.
+const CONTESTED_SHARE: usize = 4;
 /// Workers of a batch below which one thread is as fast as several.
 const BATCH_ALONE: usize = 64;
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and then one after the other, in order, each takes what she was
-/// offered if it still stands. Cutoffs only rise, so what still stands is still her best,
-/// and who must ask again asks with the next batch. Batches do not depend on the number
-/// of threads, and so nothing does.
+/// offered if it still stands. Cutoffs only rise, so what still stands is still her best;
+/// who finds it gone asks again with the next batch, as do the displaced. Where all want
+/// the same, most of a batch find it gone, time and again: after such a batch they ask
+/// again at once, in their turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
-    let order = order(engine.index.problem);
+    let order = order(engine.index.problem, &engine.index.ranks);
     control.begin(Phase::Proposing, order.len())?;
     let mut askers: Vec<Scratch> = (1..threads).map(|_| Scratch::of(&engine.index)).collect();
     let mut fresh = order.into_iter();
     let mut batch = Vec::with_capacity(BATCH);
+    let mut contested = false;
     loop {
         let again = batch.len();
         batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
@@ -42,7 +47,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
         }
         let first_turns = (batch.len() - again) as u64;
         let offers = ask(engine, &mut askers, &batch);
-        batch = answer(engine, &batch, offers);
+        batch = answer(engine, &batch, offers, &mut contested);
         control.advance(first_turns)?;
     }
     for asker in askers {
@@ -73,23 +78,33 @@ fn ask(engine: &mut Engine, askers: &mut [Scratch], batch: &[u32]) -> Vec<Option
     offers
 }
 
-/// Each takes her offer if it still stands. Returns who must ask again: those whose
-/// offer is gone, and those displaced.
-fn answer(engine: &mut Engine, batch: &[u32], offers: Vec<Option<Offer>>) -> Vec<u32> {
+/// Each takes her offer if it still stands. Returns who must ask again, and says in
+/// `contested` whether many found it gone.
+fn answer(
+    engine: &mut Engine,
+    batch: &[u32],
+    offers: Vec<Option<Offer>>,
+    contested: &mut bool,
+) -> Vec<u32> {
     let mut again = Vec::new();
+    let (at_once, mut gone) = (*contested, 0);
     for (w, offer) in batch.iter().zip(offers) {
-        let Some(offer) = offer else { continue };
-        if engine.still_stands(offer) {
-            again.extend(engine.accept(*w, offer));
-        } else {
+        let stands = offer.is_none_or(|offer| engine.still_stands(offer));
+        gone += usize::from(!stands);
+        if !stands && !at_once {
             again.push(*w);
+            continue;
         }
+        let offer = if stands { offer } else { engine.demand(*w) };
+        again.extend(offer.and_then(|offer| engine.accept(*w, offer)));
     }
+    *contested = gone * CONTESTED_SHARE > batch.len();
     again
 }
 
-/// All workers, the strong first.
-fn order(problem: &Problem) -> Vec<u32> {
+/// All workers, the strong first. Where neighbours inside a band are alike, the one who
+/// wins ties comes first, so that equals do not displace one another in turn.
+fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
     let strength = |w: &u32| {
         let worker = &problem.workers[*w as usize].worker;
         let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
@@ -101,13 +116,14 @@ fn order(problem: &Problem) -> Vec<u32> {
         (stays, levels)
     };
     let mut order: Vec<u32> = (0..problem.workers.len() as u32).collect();
-    order.sort_by_cached_key(|w| Reverse(strength(w)));
+    let rank = |w: &u32| ranks.worker[*w as usize];
+    order.sort_by_cached_key(|w| (Reverse(strength(w)), rank(w)));
     let band = order.len().div_ceil(BANDS).max(1);
     for workers in order.chunks_mut(band) {
         workers.sort_by_cached_key(|w| {
             let worker = &problem.workers[*w as usize].worker;
             let main = worker.skills.iter().max_by_key(|entry| entry.level);
-            (worker.home, main.map(|entry| entry.skill))
+            (worker.home, main.map(|entry| entry.skill), Reverse(strength(w)), rank(w))
         });
     }
     order
