@@ -45,9 +45,12 @@ async fn market(gale: &Gale) -> Clients {
 /// most are turned away often.
 async fn large_market(gale: &Gale) -> Clients {
     let mut clients = market(gale).await;
-    let workers = (0..3_000).map(|n| worker(n, "a", 30_000 + (n as i64 * 7_919) % 30_000));
-    clients.workers(workers.collect()).await;
-    let vacancies = (0..500).map(|n| vacancy(n, "b", 2, 30_000 + (n as i64 * 6_007) % 40_000));
+    for batch in 0..3 {
+        let workers = batch * 10_000..(batch + 1) * 10_000;
+        let workers = workers.map(|n| worker(n, "a", 30_000 + (n as i64 * 7_919) % 30_000));
+        clients.workers(workers.collect()).await;
+    }
+    let vacancies = (0..5_000).map(|n| vacancy(n, "b", 2, 30_000 + (n as i64 * 6_007) % 40_000));
     clients.vacancies(vacancies.collect()).await;
     clients
 }

@@ -137,7 +137,7 @@ impl State {
             let stays_matched = old.status == WorkerStatus::Matched;
             *self.view.workers.get_mut(slot.at()) = WorkerRow {
                 status: if stays_matched { WorkerStatus::Matched } else { WorkerStatus::Searching },
-                held: old.held.filter(|_| stays_matched),
+                held: old.held.filter(|_| stays_matched).map(Held::unconfirmed),
                 declined: old.declined,
                 ..fresh
             };
@@ -177,10 +177,15 @@ impl State {
             self.uncount_vacancy(slot);
             let row = self.view.vacancies.get_mut(slot.at());
             let deadline = row.vacancy.deadline;
+            let held = row.held.clone();
             row.vacancy = vacancy.clone();
             row.status = status;
             row.changed = revision;
             row.revision = revision;
+            for worker in held {
+                let row = self.view.workers.get_mut(worker.at());
+                row.held = row.held.map(Held::unconfirmed);
+            }
             self.forget_deadline(deadline, Subject::Vacancy(slot));
         }
         if status == VacancyStatus::Open {

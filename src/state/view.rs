@@ -70,6 +70,14 @@ pub struct Held {
     pub since: Revision,
 }
 
+impl Held {
+    /// The same match with its confirmations void: they were given for what was.
+    #[must_use]
+    pub fn unconfirmed(self) -> Self {
+        Self { worker_confirmed: false, employer_confirmed: false, ..self }
+    }
+}
+
 /// A worker's row.
 #[derive(Clone, Debug)]
 pub struct WorkerRow {
