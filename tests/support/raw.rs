@@ -47,6 +47,8 @@ pub fn framed_bytes(message: &[u8]) -> Bytes {
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server accepts");
+        // A request in two frames must not wait for an acknowledgement between them.
+        stream.set_nodelay(true).expect("an option of every socket");
         let (sender, driver) = h2::client::handshake(stream).await.expect("HTTP/2");
         tokio::spawn(driver);
         Self { address, sender }
