@@ -124,6 +124,19 @@ impl Generator {
         Ok(generator)
     }
 
+    /// Shares other totals out among the metros than the plan's scale gives: for a
+    /// market with a certain number of workers, or scarcer or slacker than it is.
+    #[must_use]
+    pub fn with_totals(mut self, workers: u64, openings: u64) -> Self {
+        let metros = &self.tables.metros;
+        let unemployed: Vec<u128> = metros.iter().map(|m| u128::from(m.unemployed)).collect();
+        let posted: Vec<u128> =
+            metros.iter().map(|m| vacancies::openings_of_metro(&self, m)).collect();
+        self.workers = largest_remainder(&unemployed, workers);
+        self.openings = largest_remainder(&posted, openings);
+        self
+    }
+
     /// Metros of the market.
     pub fn metros(&self) -> usize {
         self.tables.metros.len()
