@@ -3,68 +3,199 @@
 //! Because cutoffs only rise while workers propose, a vacancy that would refuse her
 //! now refuses her for ever: passing over it is exact, and there is no list to keep
 //! and no cursor to store. The search goes down the index's hierarchy and leaves a
-//! node as soon as its best real salary cannot beat the best so far, or the best
-//! score anyone could have there cannot beat its least cutoff.
+//! node as soon as its best salary cannot beat the best so far, or the best score that
+//! she could have there cannot beat its least cutoff.
+//!
+//! It brings home not only the best but the best few (a [`Menu`]): if she loses the
+//! first, the next that still stands is her best, without another search.
 
 use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
-use super::index::{Door, Index, NOWHERE, Node};
+use super::index::{Index, NOWHERE, Place};
+use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
-use super::seats::{BLOCK, Seats};
+use super::screens::{Screens, fit_of};
+use super::seats::BLOCK;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+/// What a query has to know of who holds what: the cutoffs, and their least by node.
+/// A floor may be too low, which costs time; it may not be too high.
+pub(super) trait Standing: Sync {
+    /// What worker `w` holds is worth to her.
+    fn worth_of(&self, index: &Index, w: u32) -> Worth;
+    /// The bid that must be beaten to get into the city, whatever the vacancy.
+    fn city_bar(&self, index: &Index, city: CityIx) -> Bid;
+    /// Whether the vacancy at `place` takes a newcomer with that key; `bar` is its city's.
+    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool;
+    /// The keys that fail at places that stand side by side: who has no more is refused.
+    fn own(&self, places: Range<u32>) -> &[Key];
+    /// Whether nobody with that key gets into any place of the block that starts at
+    /// `place`; false if no block starts there.
+    fn block_refuses(&self, place: u32, key: Key) -> bool;
+    /// The least of [`Self::own`] in a cell.
+    fn cell_floor(&self, cell: u32) -> Key;
+    /// The least of [`Self::own`] in cells that are listed side by side.
+    fn lane_floors(&self, lanes: Range<u32>) -> &[Key];
+    /// The least of [`Self::own`] in a family.
+    fn family_floor(&self, family: u32) -> Key;
+}
+
+/// A worker's best few offers, best first.
+#[derive(Clone, Copy)]
+pub(super) struct Menu {
+    offers: [(Worth, Offer); Menu::ROOM],
+    len: usize,
+    /// How many are wanted.
+    room: usize,
+    /// What an offer must be worth more than.
+    threshold: Worth,
+}
+
+impl Menu {
+    /// Offers that a search brings home, at most.
+    pub const ROOM: usize = 16;
+
+    const BLANK: (Worth, Offer) =
+        (Worth::NOTHING, Offer { place: NOWHERE, value: i64::MIN, key: Key::NONE });
+
+    /// No offers yet, room for `room` that are worth more than `held`.
+    fn new(room: usize, held: Worth) -> Self {
+        Self { offers: [Self::BLANK; Self::ROOM], len: 0, room, threshold: held }
+    }
+
+    /// The offers, best first.
+    pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + '_ {
+        self.offers[..self.len].iter().map(|(_, offer)| *offer)
+    }
+
+    /// Whether there may be more offers than there was room for.
+    pub fn is_full(&self) -> bool {
+        self.len == self.room
+    }
+
+    /// Takes an offer that is worth more than the threshold.
+    fn take(&mut self, worth: Worth, offer: Offer) {
+        let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
+        let end = self.len.min(self.room - 1);
+        self.offers.copy_within(at..end, at + 1);
+        self.offers[at] = (worth, offer);
+        self.len = end + 1;
+        if self.is_full() {
+            self.threshold = self.offers[self.len - 1].0;
+        }
+    }
+}
+
+/// Cells of a family that are looked at together.
+const LANES_AHEAD: u32 = 8;
+
+/// Where a search may go on, and what it could find there at best.
+#[derive(Clone, Copy)]
+struct Front {
+    /// No value from here on is greater.
+    reach: i64,
+    node: Node,
+    /// The next part of the node: a screen, a lane, a place.
+    from: u32,
+    /// The bound on her fit, in a family or cell.
+    fit: u16,
+}
+
+#[derive(Clone, Copy)]
+enum Node {
+    City(CityIx),
+    Families,
+    Family(u32),
+    Cell(u32),
+}
+
+impl PartialEq for Front {
+    fn eq(&self, other: &Self) -> bool {
+        self.reach == other.reach
+    }
+}
+
+impl Eq for Front {}
+
+impl PartialOrd for Front {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Front {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.reach.cmp(&other.reach)
+    }
+}
 
 /// What one query computes and the next overwrites.
 pub(super) struct Scratch {
+    fronts: BinaryHeap<Front>,
     /// Stamps what belongs to the present query.
     epoch: u32,
     levels: Vec<u8>,
+    /// The same as the screens number them.
+    numbered: Levels,
+    bounds: Bounds,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
-    /// By home: the least one-off cost of a move from there, once somebody asked.
-    least_moves: Vec<Option<i64>>,
+    /// The home of the last who would move anywhere, and by city the one-off cost of a
+    /// move from there; neighbours ask one after the other.
+    moves: (Option<CityIx>, Vec<i64>),
+    /// By city: what a move there costs her a year, if she would move anywhere.
+    annual: Vec<i64>,
+    /// By city: what it is to the worker.
+    cities: Vec<(u32, Locality)>,
     /// What queries with this scratch have cost.
     pub counters: Counters,
-    /// By city: what a move there costs the worker a year, and the rest.
-    annual: Vec<(u32, i64)>,
-    cities: Vec<(u32, Locality)>,
 }
 
 /// What a city is to the worker who asks.
 #[derive(Clone, Copy)]
 struct Locality {
     local: bool,
+    /// What a move there costs her a year.
     annual: i64,
-    floor: i64,
+    /// The salary below which one side refuses.
+    least: i64,
+    /// The salary below which she asks for more than is paid.
     asking: i64,
     bar: Bid,
 }
 
 impl Scratch {
     pub fn of(index: &Index) -> Self {
-        let nowhere = Locality { local: false, annual: 0, floor: 0, asking: 0, bar: Bid::NONE };
+        let nowhere = Locality { local: false, annual: 0, least: 0, asking: 0, bar: Bid::NONE };
         Self {
+            fronts: BinaryHeap::new(),
             epoch: 0,
             levels: vec![0; index.skills.max(1)],
+            numbered: Levels([0; SKILLS]),
+            bounds: Bounds([0; LANES]),
             fits: vec![(0, None); index.fitting.profiles.len()],
-            least_moves: vec![None; index.problem.geography.cities.len()],
-            counters: Counters::default(),
-            annual: vec![(0, 0); index.problem.geography.cities.len()],
+            moves: (None, Vec::new()),
+            annual: Vec::new(),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
+            counters: Counters::default(),
         }
     }
 
-    fn open(&mut self, worker: &Worker) {
+    fn open(&mut self, index: &Index, worker: &Worker) {
         if self.epoch == u32::MAX {
             self.fits.iter_mut().for_each(|(epoch, _)| *epoch = 0);
-            self.annual.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.cities.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.epoch = 0;
         }
         self.epoch += 1;
         self.spread(worker, |level| level);
+        self.numbered = index.numbering.levels(worker);
     }
 
     fn close(&mut self, worker: &Worker) {
@@ -84,296 +215,358 @@ impl Engine<'_> {
     /// The best acceptable vacancy that would take worker `w` now, and that she
     /// strictly prefers to what she holds.
     pub fn demand(&mut self, w: u32) -> Option<Offer> {
-        demand(&self.index, &self.seats, &mut self.scratch, w)
+        demand(&self.index, &self.seats, &mut self.scratch, w, 1).offers().next()
     }
 }
 
-/// The query itself. It reads index and seats and writes only its scratch, so that
-/// several threads may ask at once.
-pub(super) fn demand(index: &Index, seats: &Seats, scratch: &mut Scratch, w: u32) -> Option<Offer> {
+/// The query itself, for the best `room` offers. It reads index and standing and writes
+/// only its scratch, so that several threads may ask at once.
+pub(super) fn demand<S: Standing>(
+    index: &Index,
+    standing: &S,
+    scratch: &mut Scratch,
+    w: u32,
+    room: usize,
+) -> Menu {
     scratch.counters.queries += 1;
     let worker = &*index.problem.workers[w as usize].worker;
-    let travels = worker.ranking.is_none() && matches!(worker.mobility, Mobility::Any);
-    let least_move = if travels {
-        *scratch.least_moves[worker.home.at()].get_or_insert_with(|| index.least_move(worker.home))
-    } else {
-        0
+    scratch.open(index, worker);
+    let held = standing.worth_of(index, w);
+    let mut search = Search {
+        index,
+        standing,
+        terms: index.terms(),
+        worker,
+        w,
+        rank: index.ranks.worker[w as usize],
+        fit_worth_max: index.terms().fit_worth(FIT_MAX),
+        away: Away::default(),
+        menu: Menu::new(room, held),
+        evaluations: 0,
+        scratch,
     };
-    scratch.open(worker);
-    let mut search = Search::of(index, seats, scratch, w, least_move);
     match &worker.ranking {
         Some(_) => search.walk_ranking(),
         None => search.search(),
     }
-    let (offer, evaluations) = (search.offer, search.evaluations);
+    let (menu, evaluations) = (search.menu, search.evaluations);
     scratch.counters.evaluations += evaluations;
     scratch.close(worker);
-    offer
+    menu
 }
 
 /// One query.
-struct Search<'e, 'p> {
+struct Search<'e, 'p, S> {
     index: &'e Index<'p>,
-    seats: &'e Seats,
+    standing: &'e S,
     scratch: &'e mut Scratch,
     terms: Terms<'p>,
     worker: &'p Worker,
     w: u32,
     rank: u32,
-    /// What a move away from home costs at least, a year.
-    least_annual: i64,
-    /// The reservation and the expected salary at the reference cost of living.
-    reserve: i64,
-    /// The least real salary that a vacancy away from home can have.
-    need_away: i64,
     fit_worth_max: i64,
-    best: Worth,
-    offer: Option<Offer>,
+    away: Away,
+    menu: Menu,
     evaluations: u64,
 }
 
-impl<'e, 'p> Search<'e, 'p> {
-    fn of(
-        index: &'e Index<'p>,
-        seats: &'e Seats,
-        scratch: &'e mut Scratch,
-        w: u32,
-        least_move: i64,
-    ) -> Self {
-        let terms = index.terms();
-        let worker = &*index.problem.workers[w as usize].worker;
-        let least_annual = terms.annual_cost(least_move, worker.cost_percent);
-        let reserve = terms.real_salary(worker.reservation_salary, worker.home);
-        let expected = terms.real_salary(worker.expected_salary, worker.home);
-        Self {
-            index,
-            seats,
-            scratch,
-            terms,
-            worker,
-            w,
-            rank: index.ranks.worker[w as usize],
-            least_annual,
-            reserve,
-            need_away: least_real(&terms, reserve, expected, least_annual),
-            fit_worth_max: terms.fit_worth(FIT_MAX),
-            best: seats.worth_of(index, w),
-            offer: None,
-            evaluations: 0,
-        }
-    }
-
+impl<S: Standing> Search<'_, '_, S> {
     /// Computed preferences: ranked vacancies that name her, home, then elsewhere.
     fn search(&mut self) {
         if !mutants::active("ranked-vacancies-forgotten") {
             self.search_naming();
         }
-        self.search_city(self.worker.home);
+        self.open_city(self.worker.home, 0);
         match &self.worker.mobility {
             Mobility::HomeOnly => {}
             Mobility::Listed(cities) => {
                 for city in cities.iter().filter(|city| **city != self.worker.home) {
-                    self.search_city(*city);
+                    self.open_city(*city, 0);
                 }
             }
-            Mobility::Any => self.search_away(),
+            Mobility::Any => self.open_families(),
         }
+        self.advance();
     }
 
-    /// Her own ranking: the first vacancy on it that takes her.
+    /// Her own ranking: the first vacancies on it that take her.
     fn walk_ranking(&mut self) {
         for (position, place) in self.index.rankings.of_worker(self.w) {
             let value = -i64::from(*position);
-            if Worth::new(value, self.index.rank[*place as usize]) <= self.best {
+            if Worth::new(value, self.index.places[*place as usize].rank) <= self.menu.threshold {
                 return;
             }
             self.evaluations += 1;
-            let Some(score) = self.score_at(*place) else { continue };
-            if self.consider(*place, value, score) {
-                return;
+            if let Some(score) = self.score_at(*place) {
+                self.consider(*place, value, score);
             }
         }
     }
 
     /// Her score at a place, however it ranks; `None` if it refuses her.
     fn score_at(&mut self, place: u32) -> Option<i64> {
-        if self.index.bucket[place as usize] == NOWHERE {
+        if self.index.places[place as usize].cell == NOWHERE {
             let position = self.index.rankings.position_of_worker(self.w, place)?;
             return Some(i64::from(FIT_MAX) - i64::from(position));
         }
-        let locality = self.locality(self.index.city(place));
-        let fit = self.accepted_fit(self.index.profile[place as usize])?;
-        self.score(&locality, fit, self.index.salary[place as usize])
+        let city = self.index.city(place);
+        let asking = self.terms.asking_salary(self.worker, city);
+        let fit = self.accepted_fit(self.index.places[place as usize].profile)?;
+        let shortfall = Terms::shortfall_bp(asking, self.index.places[place as usize].salary);
+        let accepted = shortfall <= i64::from(self.terms.settings.max_shortfall_bp);
+        accepted.then(|| self.terms.score(fit, shortfall, city == self.worker.home))
     }
 
     /// Ranked vacancies that name her: their order is given, hers is computed.
     fn search_naming(&mut self) {
         for (place, position) in self.index.rankings.naming(self.w) {
             let city = self.index.city(*place);
-            let locality = self.locality(city);
-            let salary = self.index.salary[*place as usize];
-            if !self.worker.would_live_in(city) || salary < locality.floor {
+            let salary = self.index.places[*place as usize].salary;
+            let floor = self.terms.floor_salary(self.worker, city);
+            if !self.worker.would_live_in(city) || salary < floor {
                 continue;
             }
             self.evaluations += 1;
-            let profile = self.index.profile[*place as usize] as usize;
+            let profile = self.index.places[*place as usize].profile as usize;
             let fitting = &self.index.fitting;
             let fit = fitting.fit(&fitting.profiles[profile], &Sheet(&self.scratch.levels));
-            let value = self.index.real[*place as usize] - locality.annual + self.fit_worth(fit);
-            if Worth::new(value, self.index.rank[*place as usize]) > self.best {
+            let annual = self.terms.annual_move(self.worker, city);
+            let value = self.index.places[*place as usize].real - annual + self.terms.fit_worth(fit);
+            if Worth::new(value, self.index.places[*place as usize].rank) > self.menu.threshold {
                 self.consider(*place, value, i64::from(FIT_MAX) - i64::from(*position));
             }
         }
     }
 
-    /// Takes note of a vacancy that she wants more than the best so far, if it admits her.
-    fn consider(&mut self, place: u32, value: i64, score: i64) -> bool {
+    /// Takes note of a vacancy that is worth more than the threshold, if it admits her.
+    fn consider(&mut self, place: u32, value: i64, score: i64) {
         let key = Key::new(score, self.rank);
-        let bar = self.locality(self.index.city(place)).bar;
-        let admitted = self.seats.admits(self.index, place, key, bar)
-            && !self.index.has_declined(self.w, place);
-        if admitted {
-            self.best = Worth::new(value, self.index.rank[place as usize]);
-            self.offer = Some(Offer { place, value, key });
-        }
-        admitted
+        let bar = self.standing.city_bar(self.index, self.index.city(place));
+        self.consider_against(place, value, key, bar);
     }
 
-    fn search_city(&mut self, city: CityIx) {
-        let index = self.index;
-        let best = Key::new(self.terms.score(FIT_MAX, 0, city == self.worker.home), self.rank);
-        for door in index.cells_of(city) {
-            if door.top_real + self.fit_worth_max < self.best.value || door.top_real < self.reserve
-            {
-                return;
+    fn consider_against(&mut self, place: u32, value: i64, key: Key, bar: Bid) {
+        let admitted = self.standing.admits(self.index, place, key, bar)
+            && !self.index.has_declined(self.w, place);
+        if admitted {
+            let worth = Worth::new(value, self.index.places[place as usize].rank);
+            self.menu.take(worth, Offer { place, value, key });
+        }
+    }
+
+    /// Goes on with the most promising front until none promises more than the best few.
+    fn advance(&mut self) {
+        while let Some(front) = self.scratch.fronts.pop() {
+            if front.reach < self.menu.threshold.value {
+                break;
             }
-            if !door.lets_in(&self.scratch.levels) || best <= self.seats.cell_floor(door.node) {
-                continue;
-            }
-            if let Some(fit) = self.family_fit(index.cells[door.node as usize].list) {
-                self.search_cell(door.node, fit);
+            match front.node {
+                Node::City(city) => self.search_city(city, front.from),
+                Node::Families => self.search_families(front.from),
+                Node::Family(family) => self.search_family(family, front),
+                Node::Cell(cell) => self.search_cell(cell, front),
             }
         }
+        self.scratch.fronts.clear();
+    }
+
+    fn push(&mut self, node: Node, from: u32, fit: u32, reach: i64) {
+        if reach >= self.menu.threshold.value {
+            self.scratch.fronts.push(Front { reach, node, from, fit: fit as u16 });
+        }
+    }
+
+    /// The cells of a city from screen number `block` on.
+    fn open_city(&mut self, city: CityIx, block: u32) {
+        let index = self.index;
+        let quarter = &index.quarters[city.at()];
+        if block as usize == quarter.screens.blocks() {
+            return;
+        }
+        let locality = self.locality(city);
+        let first = &index.cells[quarter.cells.start as usize + block as usize * LANES];
+        let best = Key::new(self.terms.score(FIT_MAX, 0, locality.local), self.rank);
+        if first.top_salary >= locality.least && best >= locality.bar.key {
+            let reach = first.top_real - locality.annual + self.fit_worth_max;
+            self.push(Node::City(city), block, 0, reach);
+        }
+    }
+
+    fn search_city(&mut self, city: CityIx, block: u32) {
+        let index = self.index;
+        let quarter = &index.quarters[city.at()];
+        let locality = self.locality(city);
+        let mut passed = self.screen(&quarter.screens, block as usize);
+        while passed != 0 {
+            let lane = passed.trailing_zeros();
+            passed &= passed - 1;
+            let number = quarter.cells.start + block * LANES as u32 + lane;
+            let cell = &index.cells[number as usize];
+            if cell.top_salary < locality.least {
+                return;
+            }
+            let fit = fit_of(&self.scratch.bounds, lane as usize);
+            self.open_cell(number, fit, &locality);
+        }
+        self.open_city(city, block + 1);
+    }
+
+    /// A cell, in which her fit is `fit` at most.
+    fn open_cell(&mut self, number: u32, fit: u32, locality: &Locality) {
+        let cell = &self.index.cells[number as usize];
+        let bound = match mutants::active("value-bound-too-tight") {
+            false => self.terms.fit_worth(fit) - locality.annual,
+            true => self.terms.fit_worth(fit) - locality.annual - 100,
+        };
+        let reach = cell.top_real + bound;
+        if cell.top_salary < locality.least || reach < self.menu.threshold.value {
+            return;
+        }
+        let shortfall = Terms::shortfall_bp(locality.asking, cell.top_salary);
+        let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
+        if key > self.standing.cell_floor(number) && key >= locality.bar.key {
+            self.push(Node::Cell(number), cell.places.start, fit, reach);
+        }
+    }
+
+    /// The places of a cell, as long as no other front promises more.
+    fn search_cell(&mut self, number: u32, front: Front) {
+        let index = self.index;
+        let cell = &index.cells[number as usize];
+        let locality = self.locality(cell.city);
+        let fit = u32::from(front.fit);
+        let bound = front.reach - index.places[front.from as usize].real;
+        let mut from = front.from;
+        while from < cell.places.end {
+            let Place { real, salary, .. } = index.places[from as usize];
+            let rival = self.scratch.fronts.peek().map_or(i64::MIN, |rival| rival.reach);
+            if salary < locality.least || real + bound < self.menu.threshold.value {
+                return;
+            }
+            if real + bound < rival {
+                self.push(Node::Cell(number), from, fit, real + bound);
+                return;
+            }
+            let shortfall = Terms::shortfall_bp(locality.asking, salary);
+            let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
+            if self.standing.block_refuses(from, key) {
+                from += BLOCK;
+                continue;
+            }
+            let places = from..cell.places.end.min((from / BLOCK + 1) * BLOCK);
+            let open = index.kernels.beaten(self.standing.own(places.clone()), key);
+            if open == 0 {
+                from = places.end;
+            } else if open & 1 == 0 {
+                from += open.trailing_zeros();
+            } else {
+                self.evaluate(from, &locality);
+                from += 1;
+            }
+        }
+    }
+
+    /// One place, to the last unit.
+    fn evaluate(&mut self, place: u32, locality: &Locality) {
+        let Place { real, salary, profile, rank, .. } = self.index.places[place as usize];
+        let Some(fit) = self.accepted_fit(profile) else { return };
+        let value = real - locality.annual + self.terms.fit_worth(fit);
+        if Worth::new(value, rank) <= self.menu.threshold {
+            return;
+        }
+        self.evaluations += 1;
+        let shortfall = Terms::shortfall_bp(locality.asking, salary);
+        let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
+        self.consider_against(place, value, key, locality.bar);
     }
 
     /// All cities but home, by family.
-    fn search_away(&mut self) {
+    fn open_families(&mut self) {
+        self.reckon_moves();
+        let others = self.scratch.annual.iter().enumerate();
+        let others = others.filter(|(city, _)| *city != self.worker.home.at());
+        let least_annual = others.map(|(_, annual)| *annual).min().unwrap_or(0);
+        self.away = Away::of(&self.terms, self.worker, least_annual);
+        self.open_families_from(0);
+    }
+
+    fn open_families_from(&mut self, block: u32) {
+        if block as usize == self.index.family_screens.blocks() {
+            return;
+        }
+        let first = &self.index.families[block as usize * LANES];
+        if first.top_real >= self.away.need {
+            let reach = first.top_real - self.away.least_annual + self.fit_worth_max;
+            self.push(Node::Families, block, 0, reach);
+        }
+    }
+
+    /// What a move to each city costs her a year.
+    fn reckon_moves(&mut self) {
+        let (terms, home) = (&self.terms, self.worker.home);
+        let Scratch { moves: (from, costs), annual, .. } = &mut *self.scratch;
+        if *from != Some(home) {
+            let cities = (0..self.index.quarters.len()).map(CityIx::from_offset);
+            costs.clear();
+            costs.extend(cities.map(|city| terms.move_cost(home, city)));
+            *from = Some(home);
+        }
+        annual.clear();
+        annual.extend(costs.iter().map(|cost| terms.annual_cost(*cost, self.worker.cost_percent)));
+    }
+
+    fn search_families(&mut self, block: u32) {
         let index = self.index;
-        self.search_families(index.families_ungated());
-        for entry in &self.worker.skills {
-            self.search_families(index.families_gated_by(entry.skill));
+        let mut passed = self.screen(&index.family_screens, block as usize);
+        while passed != 0 {
+            let lane = passed.trailing_zeros() as usize;
+            passed &= passed - 1;
+            let number = block as usize * LANES + lane;
+            let family = &index.families[number];
+            let fit = fit_of(&self.scratch.bounds, lane);
+            let best = Key::new(i64::from(fit), self.rank);
+            let reach = family.top_real - self.away.least_annual + self.terms.fit_worth(fit);
+            if family.top_real >= self.away.need && best > self.standing.family_floor(number as u32)
+            {
+                self.push(Node::Family(number as u32), family.lanes.start, fit, reach);
+            }
         }
+        self.open_families_from(block + 1);
     }
 
-    fn search_families(&mut self, families: &[Door]) {
-        let best = Key::new(i64::from(FIT_MAX), self.rank);
-        for door in families {
-            let net = door.top_real - self.least_annual;
-            if door.top_real < self.need_away || net + self.fit_worth_max < self.best.value {
-                return;
-            }
-            if !door.lets_in(&self.scratch.levels) || best <= self.seats.family_floor(door.node) {
-                continue;
-            }
-            let node = &self.index.families[door.node as usize];
-            let Some(fit) = self.family_fit(node.list) else { continue };
-            let hopeless =
-                Key::new(i64::from(fit), self.rank) <= self.seats.family_floor(door.node);
-            if !hopeless && net + self.fit_worth(fit) >= self.best.value {
-                self.search_family(node, fit);
-            }
-        }
-    }
-
-    fn search_family(&mut self, family: &Node, fit: u32) {
-        let fit_worth = self.fit_worth(fit);
-        let worth = fit_worth - self.least_annual;
-        for cell in family.inside.clone() {
-            let node = &self.index.cells[cell as usize];
-            if node.top_real < self.need_away || node.top_real + worth < self.best.value {
-                return;
-            }
-            let hopeless = Key::new(i64::from(fit), self.rank) <= self.seats.cell_floor(cell);
-            if hopeless || node.city == self.worker.home {
-                continue;
-            }
-            let net = node.top_real - self.annual(node.city);
-            if net >= self.reserve && net + fit_worth >= self.best.value {
-                self.search_cell(cell, fit);
+    /// The next cells of a family, wherever they are.
+    fn search_family(&mut self, number: u32, front: Front) {
+        let index = self.index;
+        let fit = u32::from(front.fit);
+        let best = Key::new(i64::from(fit), self.rank);
+        let fit_worth = self.terms.fit_worth(fit);
+        let end = index.families[number as usize].lanes.end;
+        let lanes = front.from..end.min(front.from + LANES_AHEAD);
+        let mut open = index.kernels.beaten(self.standing.lane_floors(lanes.clone()), best);
+        while open != 0 {
+            let lane = &index.lanes[front.from as usize + open.trailing_zeros() as usize];
+            open &= open - 1;
+            let net = lane.top_real - self.scratch.annual[lane.city.at()];
+            let worthwhile =
+                net >= self.away.reserve && net + fit_worth >= self.menu.threshold.value;
+            if worthwhile && lane.city != self.worker.home {
+                let locality = self.locality(lane.city);
+                self.open_cell(lane.cell, fit, &locality);
             }
         }
-    }
-
-    /// A cell, in which nobody's fit exceeds `fit_bound` for this worker.
-    fn search_cell(&mut self, cell: u32, fit_bound: u32) {
-        let node = &self.index.cells[cell as usize];
-        let locality = self.locality(node.city);
-        let net = |real: i64, fit_worth: i64| real - locality.annual + fit_worth;
-        let bound = match mutants::active("value-bound-too-tight") {
-            false => self.fit_worth(fit_bound),
-            true => self.fit_worth(fit_bound) - 100,
-        };
-        if node.top_salary < locality.floor || net(node.top_real, bound) < self.best.value {
-            return;
-        }
-        let Some(score) = self.score(&locality, fit_bound, node.top_salary) else { return };
-        let key = Key::new(score, self.rank);
-        if key <= self.seats.cell_floor(cell) || key < locality.bar.key {
-            return;
-        }
-        for bucket in node.inside.clone() {
-            let node = &self.index.buckets[bucket as usize];
-            if net(node.top_real, bound) < self.best.value {
-                return;
-            }
-            if key > self.seats.bucket_floor(bucket) {
-                self.search_bucket(bucket, &locality);
+        if lanes.end < end {
+            let next = &index.lanes[lanes.end as usize];
+            if next.top_real >= self.away.need {
+                let reach = next.top_real - self.away.least_annual + fit_worth;
+                self.push(Node::Family(number), lanes.end, fit, reach);
             }
         }
     }
 
-    /// A bucket: value falls with the salary, so the first that admits her is the best.
-    /// Equal postings may fill a bucket by the thousand; most that are full are passed over
-    /// a block at a time.
-    fn search_bucket(&mut self, bucket: u32, locality: &Locality) {
-        let node = &self.index.buckets[bucket as usize];
-        let Some(fit) = self.accepted_fit(node.list) else { return };
-        let fit_worth = self.fit_worth(fit);
-        let Some(score) = self.score(locality, fit, node.top_salary) else { return };
-        let best_key = Key::new(score, self.rank);
-        if best_key <= self.seats.bucket_floor(bucket) {
-            return;
-        }
-        let mut next = node.inside.start;
-        while next < node.inside.end {
-            let place = next;
-            if self.seats.block_refuses(place, best_key) {
-                next += BLOCK;
-                continue;
-            }
-            next += 1;
-            let (real, salary) =
-                (self.index.real[place as usize], self.index.salary[place as usize]);
-            let value = real - locality.annual + fit_worth;
-            let worth = Worth::new(value, self.index.rank[place as usize]);
-            if worth <= self.best || real - locality.annual < self.reserve {
-                return;
-            }
-            if salary < locality.floor {
-                continue;
-            }
-            self.evaluations += 1;
-            let Some(score) = self.score(locality, fit, salary) else { continue };
-            if self.consider(place, value, score) {
-                return;
-            }
-        }
-    }
-
-    /// An upper bound on her fit to every profile of a family; `None` if all refuse her.
-    fn family_fit(&mut self, family: u32) -> Option<u32> {
-        let fitting = &self.index.fitting;
-        fitting.accepted_fit(&fitting.families[family as usize], &Sheet(&self.scratch.levels))
+    #[inline]
+    fn screen(&mut self, screens: &Screens, block: usize) -> u64 {
+        let Scratch { numbered, bounds, .. } = &mut *self.scratch;
+        screens.screen(block, self.index.kernels, numbered, bounds)
     }
 
     fn accepted_fit(&mut self, profile: u32) -> Option<u32> {
@@ -389,58 +582,48 @@ impl<'e, 'p> Search<'e, 'p> {
         fit
     }
 
-    /// Her score for a fit and a salary; `None` if she would ask for too much more.
-    fn score(&self, locality: &Locality, fit: u32, salary: i64) -> Option<i64> {
-        let shortfall = Terms::shortfall_bp(locality.asking, salary);
-        let accepted = shortfall <= i64::from(self.terms.settings.max_shortfall_bp);
-        accepted.then(|| self.terms.score(fit, shortfall, locality.local))
-    }
-
-    #[inline]
-    fn fit_worth(&self, fit: u32) -> i64 {
-        self.terms.fit_worth(fit)
-    }
-
-    /// What a move to the city costs her a year.
-    #[inline]
-    fn annual(&mut self, city: CityIx) -> i64 {
-        let (epoch, known) = self.scratch.annual[city.at()];
-        if epoch == self.scratch.epoch {
-            return known;
-        }
-        let annual = self.terms.annual_move(self.worker, city);
-        self.scratch.annual[city.at()] = (self.scratch.epoch, annual);
-        annual
-    }
-
     fn locality(&mut self, city: CityIx) -> Locality {
         let (epoch, known) = self.scratch.cities[city.at()];
         if epoch == self.scratch.epoch {
             return known;
         }
-        let annual = self.annual(city);
-        let home = self.worker.home;
-        let salary = |salary| self.terms.equivalent_salary(salary, home, city, annual);
+        let (worker, terms) = (self.worker, &self.terms);
+        let annual = terms.annual_move(worker, city);
+        let salary = |salary| terms.equivalent_salary(salary, worker.home, city, annual);
+        let asking = salary(worker.expected_salary);
         let locality = Locality {
-            local: city == home,
+            local: city == worker.home,
             annual,
-            floor: salary(self.worker.reservation_salary),
-            asking: salary(self.worker.expected_salary),
-            bar: self.seats.city_bar(self.index, city),
+            least: salary(worker.reservation_salary).max(terms.least_salary(asking)),
+            asking,
+            bar: self.standing.city_bar(self.index, city),
         };
         self.scratch.cities[city.at()] = (self.scratch.epoch, locality);
         locality
     }
 }
 
-/// A bound from below on the real salary of every acceptable vacancy away from home.
-///
-/// The floor salary `s` satisfies `1000 s/κ >= 1000 reservation/κ_home + annual`, the
-/// asking salary likewise, and the shortfall allows salaries above
-/// `asking * 10000 / (10001 + max_shortfall)`; rounding down keeps all of it a bound.
-fn least_real(terms: &Terms, reserve: i64, expected: i64, least_annual: i64) -> i64 {
-    let asked = i128::from(expected) + i128::from(least_annual);
-    let allowed = 10_001 + i128::from(terms.settings.max_shortfall_bp);
-    let by_vacancy = (asked * 10_000 / allowed) as i64;
-    by_vacancy.max(reserve + least_annual)
+/// What holds wherever she moves.
+#[derive(Default)]
+struct Away {
+    /// What a move costs her at least, a year.
+    least_annual: i64,
+    /// What must be left of a real salary after the move.
+    reserve: i64,
+    /// The least real salary that can be acceptable to both sides.
+    need: i64,
+}
+
+impl Away {
+    /// The floor salary `s` satisfies `1000 s/κ >= 1000 reservation/κ_home + annual`, the
+    /// asking salary likewise, and the shortfall allows salaries above
+    /// `asking * 10000 / (10001 + max_shortfall)`; rounding down keeps all of it a bound.
+    fn of(terms: &Terms, worker: &Worker, least_annual: i64) -> Self {
+        let reserve = terms.real_salary(worker.reservation_salary, worker.home);
+        let expected = terms.real_salary(worker.expected_salary, worker.home);
+        let asked = i128::from(expected) + i128::from(least_annual);
+        let allowed = 10_001 + i128::from(terms.settings.max_shortfall_bp);
+        let by_vacancy = (asked * 10_000 / allowed) as i64;
+        Self { least_annual, reserve, need: by_vacancy.max(reserve + least_annual) }
+    }
 }

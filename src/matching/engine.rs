@@ -80,7 +80,7 @@ pub struct Engine<'p> {
 impl<'p> Engine<'p> {
     /// Indexes the problem; nobody holds anything yet.
     pub fn new(problem: &'p Problem) -> Self {
-        let index = Index::of(problem);
+        let index = Index::of(problem, super::Kernels::widest());
         let seats = Seats::of(&index);
         let scratch = Scratch::of(&index);
         let recruiting = Recruiting::new();
@@ -94,7 +94,7 @@ impl<'p> Engine<'p> {
 
     /// The number of the vacancy at that place.
     pub fn vacancy_at(&self, place: u32) -> u32 {
-        self.index.number[place as usize]
+        self.index.places[place as usize].number
     }
 
     /// Lets a worker propose, then whoever she displaces, until nobody is displaced.
@@ -110,17 +110,10 @@ impl<'p> Engine<'p> {
         self.counters.plus(self.scratch.counters)
     }
 
-    /// Whether the vacancy of an offer would still take the worker. Cutoffs only rise
-    /// while workers propose, so an offer that still stands is still her best.
-    pub(super) fn still_stands(&self, offer: Offer) -> bool {
-        let bar = self.seats.city_bar(&self.index, self.index.city(offer.place));
-        self.seats.admits(&self.index, offer.place, offer.key, bar)
-    }
-
     /// Lets a worker who holds nothing take an offer. Returns the worker displaced.
     pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
         self.counters.proposals += 1;
-        self.seats.enter(&self.index, w, offer.place, offer.key, offer.value)
+        self.seats.enter(&self.index, w, offer)
     }
 
     /// Moves a recruit to the vacancy at `place`, which has room for her. Returns the
@@ -129,7 +122,7 @@ impl<'p> Engine<'p> {
         self.counters.proposals += 1;
         let left = self.seats.leave(&self.index, recruit.worker);
         let Recruit { worker, value, key } = recruit;
-        let displaced = self.seats.enter(&self.index, worker, place, key, value);
+        let displaced = self.seats.enter(&self.index, worker, Offer { place, value, key });
         assert!(displaced.is_none(), "a recruit enters where there is room");
         left
     }
@@ -138,7 +131,7 @@ impl<'p> Engine<'p> {
     pub fn matching(&self) -> Matching {
         let mut vacancy_of = vec![None; self.index.problem.workers.len()];
         self.seats.for_each(|w, place| {
-            vacancy_of[w as usize] = Some(self.index.number[place as usize]);
+            vacancy_of[w as usize] = Some(self.index.places[place as usize].number);
         });
         Matching { vacancy_of }
     }

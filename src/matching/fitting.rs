@@ -30,6 +30,13 @@ pub(super) struct AskList {
     pub min_fit: u32,
 }
 
+impl AskList {
+    /// The sum of the weights.
+    pub fn weights(&self) -> u32 {
+        self.weights
+    }
+}
+
 /// A worker's levels, spread by skill.
 pub(super) struct Sheet<'a>(pub &'a [u8]);
 
@@ -124,71 +131,96 @@ impl Fitting {
     }
 }
 
+/// Vacancies from which on a requirement list is a family of its own.
+const POPULAR: u32 = 8;
+/// Lists whose weighted mean of desired levels differs by less may share a family.
+const BAND: u32 = 4;
+
+/// What the lists of a family have in common.
+#[derive(PartialEq, Eq, Hash)]
+enum Name {
+    /// One list that many vacancies have.
+    Popular(u32),
+    /// Skills and weights, and about how much is asked.
+    Alike(Vec<(SkillIx, u16)>, u32),
+}
+
 /// Stores requirement lists once each.
 pub(super) struct Consing<'p> {
-    fitting: Fitting,
     profiles: HashMap<(&'p [Requirement], u32), u32, foldhash::fast::FixedState>,
-    families: HashMap<Vec<(SkillIx, u16)>, u32, foldhash::fast::FixedState>,
-    members: Vec<Vec<Ask>>,
-    min_fits: Vec<u32>,
-    commonness: &'p [u32],
+    lists: Vec<(&'p [Requirement], u32)>,
+    vacancies: Vec<u32>,
 }
 
 impl<'p> Consing<'p> {
-    /// `commonness` counts the workers with each skill: rare skills are asked first.
-    pub fn new(commonness: &'p [u32]) -> Self {
-        let (profiles, families, members, min_fits) = Default::default();
-        Self { fitting: Fitting::new(), profiles, families, members, min_fits, commonness }
+    /// Nothing stored yet.
+    pub fn new() -> Self {
+        Self { profiles: HashMap::default(), lists: Vec::new(), vacancies: Vec::new() }
     }
 
-    /// The profile of a requirement list with a least fit.
+    /// The profile of a vacancy's requirement list and least fit.
     pub fn profile(&mut self, requirements: &'p [Requirement], min_fit: u32) -> u32 {
-        if let Some(known) = self.profiles.get(&(requirements, min_fit)) {
-            return *known;
+        let next = self.lists.len() as u32;
+        let profile = *self.profiles.entry((requirements, min_fit)).or_insert(next);
+        if profile == next {
+            self.lists.push((requirements, min_fit));
+            self.vacancies.push(0);
         }
-        let asks = requirements.iter().map(|r| Ask {
-            skill: r.skill,
-            weight: r.weight,
-            desired: r.desired_level,
-            minimum: r.minimum_level.unwrap_or(0),
-        });
-        let asks: Vec<Ask> = asks.collect();
-        let family = self.family(&asks, min_fit);
-        let profile = self.fitting.profiles.len() as u32;
-        let list = self.fitting.push(asks, min_fit, self.commonness);
-        self.fitting.profiles.push(list);
-        self.fitting.family_of.push(family);
-        self.profiles.insert((requirements, min_fit), profile);
+        self.vacancies[profile as usize] += 1;
         profile
     }
 
-    /// The family of a profile, its bounds lowered to include it.
-    fn family(&mut self, asks: &[Ask], min_fit: u32) -> u32 {
-        let name: Vec<_> = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
-        let next = self.members.len() as u32;
-        let family = *self.families.entry(name).or_insert(next);
-        if family == next {
-            self.members.push(asks.to_vec());
-            self.min_fits.push(min_fit);
-            return family;
+    /// All lists, and families of those that are alike. `commonness` counts the workers
+    /// with each skill: rare skills are asked first.
+    pub fn finish(self, commonness: &[u32]) -> Fitting {
+        let mut fitting = Fitting::new();
+        let mut names: HashMap<Name, u32, foldhash::fast::FixedState> = HashMap::default();
+        let mut bounds: Vec<(Vec<Ask>, u32)> = Vec::new();
+        for (profile, (requirements, min_fit)) in (0_u32..).zip(self.lists) {
+            let asks = asks(requirements);
+            let popular = self.vacancies[profile as usize] >= POPULAR;
+            let name = if popular { Name::Popular(profile) } else { alike(&asks) };
+            let family = *names.entry(name).or_insert(bounds.len() as u32);
+            match bounds.get_mut(family as usize) {
+                Some(bound) => lower(bound, &asks, min_fit),
+                None => bounds.push((asks.clone(), min_fit)),
+            }
+            let list = fitting.push(asks, min_fit, commonness);
+            fitting.profiles.push(list);
+            fitting.family_of.push(family);
         }
-        for (bound, ask) in self.members[family as usize].iter_mut().zip(asks) {
-            bound.desired = bound.desired.min(ask.desired);
-            bound.minimum = bound.minimum.min(ask.minimum);
+        for (asks, min_fit) in bounds {
+            let list = fitting.push(asks, min_fit, commonness);
+            fitting.families.push(list);
         }
-        let least = &mut self.min_fits[family as usize];
-        *least = min_fit.min(*least);
-        family
+        fitting
     }
+}
 
-    /// All lists, with the families' bounds.
-    pub fn finish(mut self) -> Fitting {
-        for (asks, min_fit) in self.members.into_iter().zip(self.min_fits) {
-            let list = self.fitting.push(asks, min_fit, self.commonness);
-            self.fitting.families.push(list);
-        }
-        self.fitting
+fn asks(requirements: &[Requirement]) -> Vec<Ask> {
+    let ask = |r: &Requirement| Ask {
+        skill: r.skill,
+        weight: r.weight,
+        desired: r.desired_level,
+        minimum: r.minimum_level.unwrap_or(0),
+    };
+    requirements.iter().map(ask).collect()
+}
+
+fn alike(asks: &[Ask]) -> Name {
+    let weights: u32 = asks.iter().map(|ask| u32::from(ask.weight)).sum();
+    let levels = asks.iter().map(|ask| u32::from(ask.weight) * u32::from(ask.desired)).sum::<u32>();
+    let shape = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
+    Name::Alike(shape, levels / (BAND * weights.max(1)))
+}
+
+/// Lowers a family's bounds to those of one more list.
+fn lower((bounds, least): &mut (Vec<Ask>, u32), asks: &[Ask], min_fit: u32) {
+    for (bound, ask) in bounds.iter_mut().zip(asks) {
+        bound.desired = bound.desired.min(ask.desired);
+        bound.minimum = bound.minimum.min(ask.minimum);
     }
+    *least = min_fit.min(*least);
 }
 
 #[cfg(test)]
@@ -208,9 +240,9 @@ mod tests {
         };
         for desired in 1..=100 {
             let requirements = [ask(0, desired, 7), ask(1, 33, 1_000), ask(2, 97, 13)];
-            let mut consing = Consing::new(&commonness);
+            let mut consing = Consing::new();
             let profile = consing.profile(&requirements, 0);
-            let fitting = consing.finish();
+            let fitting = consing.finish(&commonness);
             for level in 0..=100 {
                 let levels = [level, 100 - level, 41];
                 let expected = crate::preferences::fit(&Sheet(&levels), &requirements);

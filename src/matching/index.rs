@@ -1,133 +1,121 @@
 //! What cannot change during a clearing, sorted so that little of it need be read.
 //!
-//! Vacancies with computed preferences stand in a hierarchy, best real salary first
-//! at every level:
+//! Vacancies with computed preferences stand in a hierarchy, highest salary first at
+//! every level:
 //!
-//! * a *family* asks for the same skills with the same weights (see `fitting`);
-//! * a *cell* is a family in one city: the move costs the same to all of it;
-//! * a *bucket* is one profile in a cell: the fit is the same in all of it, so value
-//!   and score both fall with the salary, and the first that admits is the best;
-//! * a *place* is one vacancy.
+//! * a *place* is one vacancy;
+//! * a *cell* is all places in one city that ask for the same skills with the same
+//!   weights (a family, see `fitting`): the move costs the same to all of it, and one
+//!   fit bounds all fits in it;
+//! * the cells of a *city* stand side by side, for those who look there;
+//! * the cells of a *family*, wherever they are, are listed as its *lanes*, by real
+//!   salary, for those who would move anywhere.
 //!
-//! The level of aggregation changes the cost, never the result: every bound on the
-//! way down is conservative, and the bottom is exact. Ranked vacancies have places
-//! after all others, in no bucket; they are found through `rankings`.
+//! Salaries of a city order its real salaries too, so that on the way down a city or a
+//! cell whatever depends on the salary alone (the floor, the shortfall, the bound on
+//! the value) has to be looked at until it fails for the first time. Every bound is
+//! conservative, and the bottom is exact. Ranked vacancies have places after all others,
+//! in no cell; they are found through `rankings`.
 
-use super::Problem;
-use super::fitting::{Ask, Consing, Fitting};
+use super::{Post, Problem};
+use super::fitting::{Consing, Fitting};
+use super::kernels::Kernels;
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
-use crate::domain::{CityIx, SkillIx};
+use super::screens::{Numbering, Screens};
+use crate::domain::CityIx;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// No place, no bucket.
+/// No place, no cell.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// One level of the hierarchy: what it contains, and its best real salary.
+/// One vacancy, in its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The salary, and what it is worth at the reference cost of living.
+    pub salary: i64,
+    pub real: i64,
+    /// The list of asks in `fitting`, with the least fit accepted.
+    pub profile: u32,
+    /// The vacancy's rank, and its number in the problem.
+    pub rank: u32,
+    pub number: u32,
+    /// The cell around it.
+    pub cell: u32,
+}
+
+/// The places of one family in one city.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// The profile of a bucket, the family of a cell or a family.
-    pub list: u32,
-    /// The city of a bucket or cell.
+pub(super) struct Cell {
+    /// The family's list of asks in `fitting`, and its number.
+    pub family: u32,
+    /// The city.
     pub city: CityIx,
-    /// The node around it.
-    pub parent: u32,
-    /// The nodes (or places) inside it.
-    pub inside: Range<u32>,
-    /// Its best real salary.
-    pub top_real: i64,
+    /// Its places, highest salary first.
+    pub places: Range<u32>,
     /// Its highest salary.
     pub top_salary: i64,
-}
-
-/// What a query reads of a cell or family before it reads anything else, side by side
-/// with its neighbours: most are left behind here.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Door {
-    /// The best real salary behind it.
+    /// Its best real salary.
     pub top_real: i64,
-    /// The cell or family.
-    pub node: u32,
-    skills: [u16; 2],
-    minima: [u8; 2],
 }
 
-impl Door {
-    /// The door of a node, with its first two mandatory minima.
-    fn of(node: u32, top_real: i64, mut gates: impl Iterator<Item = Ask>) -> Self {
-        let mut door = Self { top_real, node, skills: [0; 2], minima: [0; 2] };
-        for (at, gate) in gates.by_ref().take(2).enumerate() {
-            door.skills[at] = gate.skill.0;
-            door.minima[at] = gate.minimum;
-        }
-        door
-    }
+/// The cells of one family, best real salary first.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    /// Its list of asks in `fitting`.
+    pub list: u32,
+    /// Its cells, as a range of [`Index::lanes`].
+    pub lanes: Range<u32>,
+    /// Its best real salary.
+    pub top_real: i64,
+}
 
-    /// Whether the levels reach the first two mandatory minima.
-    #[inline]
-    pub fn lets_in(&self, levels: &[u8]) -> bool {
-        levels[usize::from(self.skills[0])] >= self.minima[0]
-            && levels[usize::from(self.skills[1])] >= self.minima[1]
-    }
+/// A cell as its family lists it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane {
+    /// Its best real salary.
+    pub top_real: i64,
+    /// The cell.
+    pub cell: u32,
+    /// Its city.
+    pub city: CityIx,
+}
+
+/// The cells of one city.
+pub(super) struct Quarter {
+    /// Highest salary first.
+    pub cells: Range<u32>,
+    /// Which of them could take a worker of given levels.
+    pub screens: Screens,
 }
 
 /// See the module.
 pub(super) struct Index<'p> {
     pub problem: &'p Problem,
+    pub kernels: Kernels,
     pub ranks: Ranks,
     pub fitting: Fitting,
     pub rankings: Rankings,
-    /// By place.
-    pub number: Vec<u32>,
+    pub numbering: Numbering,
+    pub places: Vec<Place>,
+    /// By vacancy number: its place.
     pub place_of: Vec<u32>,
-    pub rank: Vec<u32>,
-    pub salary: Vec<i64>,
-    pub real: Vec<i64>,
-    pub profile: Vec<u32>,
-    pub bucket: Vec<u32>,
     /// The hierarchy.
-    pub buckets: Vec<Node>,
-    pub cells: Vec<Node>,
-    pub families: Vec<Node>,
-    city_cells: Groups,
-    gated: Groups,
-    ungated: Vec<Door>,
+    pub cells: Vec<Cell>,
+    /// By city.
+    pub quarters: Vec<Quarter>,
+    /// Best real salary first.
+    pub families: Vec<Family>,
+    /// Which of them could take a worker of given levels.
+    pub family_screens: Screens,
+    pub lanes: Vec<Lane>,
+    /// By cell: its family and its lane.
+    pub lane_of: Vec<(u32, u32)>,
     /// Skills below this bound are asked for.
     pub skills: usize,
-}
-
-/// Doors grouped by a small key.
-#[derive(Default)]
-struct Groups {
-    starts: Vec<u32>,
-    members: Vec<Door>,
-}
-
-impl Groups {
-    /// Groups (key, member), keeping the order of members in a group.
-    fn of(keys: usize, rows: &[(usize, Door)]) -> Self {
-        let mut starts = vec![0_u32; keys + 1];
-        for (key, _) in rows {
-            starts[key + 1] += 1;
-        }
-        for key in 0..keys {
-            starts[key + 1] += starts[key];
-        }
-        let nowhere = Door::of(NOWHERE, 0, std::iter::empty());
-        let (mut next, mut members) = (starts.clone(), vec![nowhere; rows.len()]);
-        for (key, member) in rows {
-            members[next[*key] as usize] = *member;
-            next[*key] += 1;
-        }
-        Self { starts, members }
-    }
-
-    fn at(&self, key: usize) -> &[Door] {
-        &self.members[self.starts[key] as usize..self.starts[key + 1] as usize]
-    }
 }
 
 /// One vacancy on its way to its place.
@@ -143,39 +131,45 @@ struct Row {
     real: i64,
 }
 
+impl Row {
+    fn place(&self) -> Place {
+        let Self { number, rank, profile, salary, real, .. } = *self;
+        Place { salary, real, profile, rank, number, cell: NOWHERE }
+    }
+}
+
 impl<'p> Index<'p> {
     /// Sorts the problem.
-    pub fn of(problem: &'p Problem) -> Self {
+    pub fn of(problem: &'p Problem, kernels: Kernels) -> Self {
         let ranks = Ranks::of(problem);
         let skills = skill_bound(problem);
         let commonness = commonness(problem, skills);
         let (mut rows, fitting) = rows(problem, &ranks, &commonness);
         sort(&mut rows);
+        let numbering = Numbering::of(&fitting, skills);
         let mut index = Self {
             problem,
+            kernels,
             ranks,
             fitting,
             rankings: Rankings::default(),
-            number: rows.iter().map(|row| row.number).collect(),
+            numbering,
+            places: rows.iter().map(Row::place).collect(),
             place_of: Vec::new(),
-            rank: rows.iter().map(|row| row.rank).collect(),
-            salary: rows.iter().map(|row| row.salary).collect(),
-            real: rows.iter().map(|row| row.real).collect(),
-            profile: rows.iter().map(|row| row.profile).collect(),
-            bucket: vec![NOWHERE; rows.len()],
-            buckets: Vec::new(),
             cells: Vec::new(),
+            quarters: Vec::new(),
             families: Vec::new(),
-            city_cells: Groups::default(),
-            gated: Groups::default(),
-            ungated: Vec::new(),
+            family_screens: Screens::default(),
+            lanes: Vec::new(),
+            lane_of: Vec::new(),
             skills,
         };
-        index.place_of = inverse(&index.number);
+        let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
+        index.place_of = inverse(&numbers);
         index.rankings = Rankings::of(problem, &index.place_of);
-        index.build_hierarchy(&rows);
-        index.file_cells();
-        index.file_families();
+        index.build_cells(&rows);
+        index.build_quarters();
+        index.build_families();
         index
     }
 
@@ -187,24 +181,11 @@ impl<'p> Index<'p> {
     /// The city of a place.
     #[inline]
     pub fn city(&self, place: u32) -> CityIx {
-        self.problem.vacancies[self.number[place as usize] as usize].vacancy.city
-    }
-
-    /// The doors to the cells of a city, best real salary first.
-    pub fn cells_of(&self, city: CityIx) -> &[Door] {
-        self.city_cells.at(city.at())
-    }
-
-    /// The doors to the families whose rarest mandatory skill is `skill`, best real
-    /// salary first.
-    pub fn families_gated_by(&self, skill: SkillIx) -> &[Door] {
-        if skill.at() < self.skills { self.gated.at(skill.at()) } else { &[] }
-    }
-
-    /// The doors to the families with a profile without any mandatory minimum, best
-    /// real salary first.
-    pub fn families_ungated(&self) -> &[Door] {
-        &self.ungated
+        let place = &self.places[place as usize];
+        match place.cell {
+            NOWHERE => self.problem.vacancies[place.number as usize].vacancy.city,
+            cell => self.cells[cell as usize].city,
+        }
     }
 
     /// The least one-off cost of a move from `home` to any other city.
@@ -220,75 +201,79 @@ impl<'p> Index<'p> {
     pub fn has_declined(&self, w: u32, place: u32) -> bool {
         let seeker = &self.problem.workers[w as usize];
         seeker.declined.is_some()
-            && seeker
-                .has_declined(self.problem.vacancies[self.number[place as usize] as usize].slot)
+            && seeker.has_declined(self.post(place).slot)
     }
 
-    fn build_hierarchy(&mut self, rows: &[Row]) {
-        for (place, row) in rows.iter().enumerate() {
+    /// The vacancy at a place.
+    #[inline]
+    pub fn post(&self, place: u32) -> &'p Post {
+        &self.problem.vacancies[self.places[place as usize].number as usize]
+    }
+
+    fn build_cells(&mut self, rows: &[Row]) {
+        for (place, row) in (0_u32..).zip(rows) {
             if row.ranked {
                 break;
             }
-            let place = place as u32;
-            let new_family = self.families.last().is_none_or(|f| f.list != row.family);
-            if new_family {
-                self.families.push(node(row, row.family, NOWHERE, self.cells.len() as u32));
+            let known = self.cells.last().is_some_and(|cell| {
+                cell.family == row.family && cell.city == row.city
+            });
+            if !known {
+                self.cells.push(Cell {
+                    family: row.family,
+                    city: row.city,
+                    places: place..place,
+                    top_salary: row.salary,
+                    top_real: row.real,
+                });
             }
-            let family = self.families.len() as u32 - 1;
-            let new_cell = new_family || self.cells.last().is_none_or(|c| c.city != row.city);
-            if new_cell {
-                self.cells.push(node(row, row.family, family, self.buckets.len() as u32));
-            }
-            let cell = self.cells.len() as u32 - 1;
-            if new_cell || self.buckets.last().is_none_or(|b| b.list != row.profile) {
-                self.buckets.push(node(row, row.profile, cell, place));
-            }
-            let bucket = self.buckets.len() as u32 - 1;
-            self.bucket[place as usize] = bucket;
-            extend(&mut self.buckets[bucket as usize], row, place + 1);
-            extend(&mut self.cells[cell as usize], row, bucket + 1);
-            extend(&mut self.families[family as usize], row, cell + 1);
+            let cell = self.cells.len() - 1;
+            self.cells[cell].places.end = place + 1;
+            self.places[place as usize].cell = cell as u32;
         }
     }
 
-    fn file_cells(&mut self) {
-        let mut rows: Vec<_> = (0_u32..)
-            .zip(&self.cells)
-            .map(|(cell, node)| {
-                let list = &self.fitting.families[node.list as usize];
-                (node.city.at(), Door::of(cell, node.top_real, self.fitting.gates(list)))
-            })
-            .collect();
-        rows.sort_by_key(|(_, door)| Reverse(door.top_real));
-        self.city_cells = Groups::of(self.problem.geography.cities.len(), &rows);
-    }
-
-    fn file_families(&mut self) {
-        let mut order: Vec<u32> = (0..self.families.len() as u32).collect();
-        order.sort_by_key(|family| Reverse(self.families[*family as usize].top_real));
-        let mut rows = Vec::new();
-        for family in order {
-            let node = &self.families[family as usize];
-            let list = &self.fitting.families[node.list as usize];
-            let door = Door::of(family, node.top_real, self.fitting.gates(list));
-            match self.fitting.gates(list).next() {
-                Some(gate) => rows.push((gate.skill.at(), door)),
-                None => self.ungated.push(door),
+    fn build_quarters(&mut self) {
+        let mut next = 0;
+        for city in 0..self.problem.geography.cities.len() {
+            let start = next;
+            while self.cells.get(next).is_some_and(|cell| cell.city.at() == city) {
+                next += 1;
             }
+            let lists = self.cells[start..next].iter();
+            let lists = lists.map(|cell| &self.fitting.families[cell.family as usize]);
+            let screens = self.numbering.screens(&self.fitting, lists);
+            self.quarters.push(Quarter { cells: start as u32..next as u32, screens });
         }
-        self.gated = Groups::of(self.skills, &rows);
     }
-}
 
-fn node(row: &Row, list: u32, parent: u32, first: u32) -> Node {
-    let (city, top_real, top_salary) = (row.city, row.real, row.salary);
-    Node { list, city, parent, inside: first..first, top_real, top_salary }
-}
-
-fn extend(node: &mut Node, row: &Row, end: u32) {
-    node.inside.end = end;
-    node.top_real = node.top_real.max(row.real);
-    node.top_salary = node.top_salary.max(row.salary);
+    fn build_families(&mut self) {
+        let mut order: Vec<u32> = (0..self.cells.len() as u32).collect();
+        let mut top = vec![i64::MIN; self.fitting.families.len()];
+        for cell in &self.cells {
+            let top = &mut top[cell.family as usize];
+            *top = cell.top_real.max(*top);
+        }
+        order.sort_by_cached_key(|cell| {
+            let node = &self.cells[*cell as usize];
+            let family = (Reverse(top[node.family as usize]), node.family);
+            (family, Reverse(node.top_real), *cell)
+        });
+        self.lane_of = vec![(NOWHERE, NOWHERE); self.cells.len()];
+        for (lane, cell) in (0_u32..).zip(order) {
+            let Cell { family: list, city, top_real, .. } = self.cells[cell as usize];
+            if self.families.last().is_none_or(|family| family.list != list) {
+                self.families.push(Family { list, lanes: lane..lane, top_real });
+            }
+            let family = self.families.len() - 1;
+            self.families[family].lanes.end = lane + 1;
+            self.lanes.push(Lane { top_real, cell, city });
+            self.lane_of[cell as usize] = (family as u32, lane);
+        }
+        let lists = self.families.iter();
+        let lists = lists.map(|family| &self.fitting.families[family.list as usize]);
+        self.family_screens = self.numbering.screens(&self.fitting, lists);
+    }
 }
 
 /// One above the highest skill that any vacancy asks for.
@@ -310,7 +295,7 @@ fn commonness(problem: &Problem, skills: usize) -> Vec<u32> {
 
 fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitting) {
     let terms = problem.terms();
-    let mut consing = Consing::new(commonness);
+    let mut consing = Consing::new();
     let mut rows = Vec::with_capacity(problem.vacancies.len());
     for (number, post) in problem.vacancies.iter().enumerate() {
         let vacancy = &*post.vacancy;
@@ -325,31 +310,24 @@ fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitt
             real: terms.real_salary(vacancy.salary, vacancy.city),
         });
     }
-    let fitting = consing.finish();
+    let fitting = consing.finish(commonness);
     for row in &mut rows {
         row.family = fitting.family_of[row.profile as usize];
     }
     (rows, fitting)
 }
 
-/// Puts rows into their places: ranked last, else by family, cell, bucket and real
-/// salary, the cells of a family and the buckets of a cell by their best.
+/// Puts rows into their places: ranked last, else by city, cell and salary, the cells
+/// of a city by their highest salary.
 fn sort(rows: &mut [Row]) {
-    let mut cell_top: HashMap<(u32, CityIx), i64, foldhash::fast::FixedState> = HashMap::default();
-    let mut bucket_top: HashMap<(u32, CityIx), i64, foldhash::fast::FixedState> =
-        HashMap::default();
+    let mut top: HashMap<(u32, CityIx), i64, foldhash::fast::FixedState> = HashMap::default();
     for row in rows.iter().filter(|row| !row.ranked) {
-        let top = cell_top.entry((row.family, row.city)).or_insert(i64::MIN);
-        *top = row.real.max(*top);
-        let top = bucket_top.entry((row.profile, row.city)).or_insert(i64::MIN);
-        *top = row.real.max(*top);
+        let top = top.entry((row.family, row.city)).or_insert(i64::MIN);
+        *top = row.salary.max(*top);
     }
-    let top_of = |tops: &HashMap<(u32, CityIx), i64, _>, list, city| {
-        Reverse(tops.get(&(list, city)).copied().unwrap_or(i64::MIN))
-    };
     rows.sort_by_cached_key(|row| {
-        let cell = (top_of(&cell_top, row.family, row.city), row.city);
-        let bucket = (top_of(&bucket_top, row.profile, row.city), row.profile);
-        (row.ranked, row.family, cell, bucket, Reverse(row.real), row.rank)
+        let top = top.get(&(row.family, row.city)).copied().unwrap_or(i64::MIN);
+        let cell = (row.city, Reverse(top), row.family);
+        (row.ranked, cell, Reverse(row.salary), row.rank)
     });
 }

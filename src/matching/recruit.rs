@@ -5,6 +5,7 @@
 //! once and for all, and the vacancy scans again, below the last one, only when the
 //! few are used up.
 
+use super::demand::Standing;
 use super::engine::{Engine, Recruit};
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
@@ -58,7 +59,7 @@ impl Recruiting {
         if !self.shortlists.is_empty() {
             return;
         }
-        self.shortlists = vec![Shortlist::default(); index.number.len()];
+        self.shortlists = vec![Shortlist::default(); index.places.len()];
         let mut wanted = vec![false; index.skills];
         for list in &index.fitting.profiles {
             index.fitting.gates(list).for_each(|gate| wanted[gate.skill.at()] = true);
@@ -72,8 +73,7 @@ impl Recruiting {
     /// The movers for a place's family. Fit depends on the list alone, so all vacancies
     /// of the family, whatever their city and salary, share one scan of the postings.
     fn movers(&mut self, index: &Index, place: u32) -> &[Key] {
-        let cell = index.buckets[index.bucket[place as usize] as usize].parent;
-        let family = index.cells[cell as usize].parent as usize;
+        let family = index.lane_of[index.places[place as usize].cell as usize].0 as usize;
         let postings = &self.postings;
         self.movers[family].get_or_insert_with(|| {
             let list = &index.fitting.families[index.families[family].list as usize];
@@ -124,7 +124,7 @@ impl Engine<'_> {
     pub(super) fn desirer(&mut self, place: u32) -> Option<Recruit> {
         self.counters.queries += 1;
         self.recruiting.prepare(&self.index);
-        let vacancy_rank = self.index.rank[place as usize];
+        let vacancy_rank = self.index.places[place as usize].rank;
         loop {
             let shortlist = &mut self.recruiting.shortlists[place as usize];
             while let Some((key, value)) = shortlist.ready.last().copied() {
@@ -148,12 +148,12 @@ impl Engine<'_> {
     /// Fills the shortlist of `place` with the best candidates below those seen.
     fn scan(&mut self, place: u32) {
         let problem = self.index.problem;
-        let number = self.index.number[place as usize] as usize;
+        let number = self.index.places[place as usize].number as usize;
         let wanted = problem.vacancies[number].openings as usize * KEPT_PER_OPENING;
         let room = wanted.clamp(KEPT_MIN, KEPT_MAX);
         let seen = self.recruiting.shortlists[place as usize].seen;
         let mut scan = Scan::of(&self.index, &self.seats, place, room, seen);
-        if self.index.bucket[place as usize] == NOWHERE {
+        if self.index.places[place as usize].cell == NOWHERE {
             scan.walk_ranking();
         } else {
             scan.read_home(&self.recruiting.postings);
@@ -202,10 +202,10 @@ impl<'e, 'p> Scan<'e, 'p> {
             seats,
             terms,
             place,
-            vacancy: &index.problem.vacancies[index.number[at] as usize].vacancy,
-            list: &index.fitting.profiles[index.profile[at] as usize],
-            real: index.real[at],
-            rank: index.rank[at],
+            vacancy: &index.problem.vacancies[index.places[at].number as usize].vacancy,
+            list: &index.fitting.profiles[index.places[at].profile as usize],
+            real: index.places[at].real,
+            rank: index.places[at].rank,
             fit_worth_max: terms.fit_worth(FIT_MAX),
             room,
             below: seen.unwrap_or(Key::CLOSED),
@@ -321,5 +321,5 @@ impl<'e, 'p> Scan<'e, 'p> {
 
 /// The bid of a recruit at a place.
 pub(super) fn bid(index: &Index, place: u32, recruit: &Recruit) -> Bid {
-    Bid::new(recruit.key, index.rank[place as usize])
+    Bid::new(recruit.key, index.places[place as usize].rank)
 }

@@ -5,6 +5,8 @@
 //! over its cap, whoever is last in the smallest such set leaves. Last is the worst
 //! key (`SCORE`), or the worst at the vacancy with the last slot (`TARGETS`).
 
+use super::demand::Standing;
+use super::engine::Offer;
 use super::index::{Index, NOWHERE};
 use super::key::{Bid, Key, Worth, ranks_by_id};
 use crate::domain::CityIx;
@@ -53,8 +55,9 @@ pub(super) struct Seats {
     own: Vec<Key>,
     /// By block of [`BLOCK`] neighbouring places: the least of their own cutoffs.
     blocks: Vec<Key>,
-    buckets: Floors,
     cells: Floors,
+    /// The same as [`Self::cells`], by lane.
+    lanes: Vec<Key>,
     families: Floors,
     sets: Vec<CapState>,
     by_targets: bool,
@@ -78,8 +81,8 @@ impl Seats {
             held: vec![BinaryHeap::new(); problem.vacancies.len()],
             own: vec![Key::NONE; problem.vacancies.len()],
             blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
-            buckets: Floors::of(index.buckets.len()),
             cells: Floors::of(index.cells.len()),
+            lanes: vec![Key::NONE; index.lanes.len()],
             families: Floors::of(index.families.len()),
             sets: problem.sets.iter().map(set).collect(),
             by_targets: problem.by_targets(),
@@ -98,12 +101,13 @@ impl Seats {
             return;
         }
         let by_number = |ranks: &[u32]| -> Vec<u32> {
-            index.number.iter().map(|number| ranks[*number as usize]).collect()
+            index.places.iter().map(|place| ranks[place.number as usize]).collect()
         };
         if self.by_targets {
             self.id_rank = by_number(&ranks_by_id(index.problem));
         }
-        let order = if self.by_targets { &self.id_rank } else { &index.rank };
+        let ranks: Vec<u32> = index.places.iter().map(|place| place.rank).collect();
+        let order = if self.by_targets { &self.id_rank } else { &ranks };
         self.marked = super::key::inverse(order);
     }
 
@@ -111,15 +115,6 @@ impl Seats {
     pub fn place_of(&self, w: u32) -> Option<u32> {
         let place = self.place_of[w as usize];
         (place != NOWHERE).then_some(place)
-    }
-
-    /// What worker `w` holds is worth to her.
-    #[inline]
-    pub fn worth_of(&self, index: &Index, w: u32) -> Worth {
-        match self.place_of[w as usize] {
-            NOWHERE => Worth::NOTHING,
-            place => Worth::new(self.value_of[w as usize], index.rank[place as usize]),
-        }
     }
 
     /// Whether the openings at `place` are full.
@@ -146,31 +141,6 @@ impl Seats {
         self.sets_around(index, city).find(|set| self.is_full(*set))
     }
 
-    /// The bid that must be beaten to get into the city, whatever the vacancy. Under
-    /// `TARGETS` that depends on the vacancy, and [`Self::admits`] alone decides.
-    pub fn city_bar(&self, index: &Index, city: CityIx) -> Bid {
-        match self.full_set(index, city) {
-            Some(set) if !self.by_targets => match self.sets[set as usize].marks.first() {
-                Some(mark) => bid_of(*mark),
-                None => Bid::CLOSED,
-            },
-            _ => Bid::NONE,
-        }
-    }
-
-    /// Whether the vacancy at `place` takes a newcomer with that key now. `bar` is its city's.
-    #[inline]
-    pub fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
-        let own = self.own[place as usize];
-        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score()
-        {
-            return false;
-        }
-        key > own
-            && Bid::new(key, index.rank[place as usize]) > bar
-            && (!self.by_targets || self.sets.is_empty() || self.has_slot(index, place, key))
-    }
-
     /// `TARGETS`: whether a newcomer with that key finds a slot, if need be its worst's.
     fn has_slot(&self, index: &Index, place: u32, key: Key) -> bool {
         let Some(set) = self.full_set(index, index.city(place)) else { return true };
@@ -181,39 +151,21 @@ impl Seats {
         last.is_some_and(|last| next > *last) || held.peek().is_some_and(|worst| key > worst.0)
     }
 
-    /// Whether nobody with that key gets into any place of the block that starts at
-    /// `place`; false if no block starts there.
+    /// Whether the vacancy of an offer takes the worker now. Cutoffs only rise while
+    /// workers propose, so of offers that were her best the first that it takes still is.
     #[inline]
-    pub fn block_refuses(&self, place: u32, key: Key) -> bool {
-        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
+    pub fn takes(&self, index: &Index, offer: Offer) -> bool {
+        let bar = match self.sets.is_empty() {
+            true => Bid::NONE,
+            false => self.city_bar(index, index.city(offer.place)),
+        };
+        self.admits(index, offer.place, offer.key, bar)
     }
 
-    /// The least cutoff in a bucket, cell, family.
-    #[inline]
-    pub fn bucket_floor(&self, bucket: u32) -> Key {
-        self.buckets.keys[bucket as usize]
-    }
-
-    #[inline]
-    pub fn cell_floor(&self, cell: u32) -> Key {
-        self.cells.keys[cell as usize]
-    }
-
-    #[inline]
-    pub fn family_floor(&self, family: u32) -> Key {
-        self.families.keys[family as usize]
-    }
-
-    /// Lets worker `w`, who holds nothing, into `place`, which must admit her. Returns
-    /// the worker who is displaced.
-    pub fn enter(
-        &mut self,
-        index: &Index,
-        w: u32,
-        place: u32,
-        key: Key,
-        value: i64,
-    ) -> Option<u32> {
+    /// Lets worker `w`, who holds nothing, take an offer that stands. Returns the worker
+    /// who is displaced.
+    pub fn enter(&mut self, index: &Index, w: u32, offer: Offer) -> Option<u32> {
+        let Offer { place, value, key } = offer;
         debug_assert!(self.place_of(w).is_none());
         self.place_of[w as usize] = place;
         self.value_of[w as usize] = value;
@@ -245,7 +197,7 @@ impl Seats {
     }
 
     fn openings(&self, index: &Index, place: u32) -> usize {
-        let post = &index.problem.vacancies[index.number[place as usize] as usize];
+        let post = index.post(place);
         if mutants::active("zero-openings-take-one") {
             return post.openings.max(1) as usize;
         }
@@ -287,7 +239,7 @@ impl Seats {
         let mark = if self.by_targets {
             self.slot(index, place, self.held[place as usize].len())
         } else {
-            u128::from(key.bits()) << 32 | u128::from(u32::MAX - index.rank[place as usize])
+            u128::from(key.bits()) << 32 | u128::from(u32::MAX - index.places[place as usize].rank)
         };
         let mut next = index.problem.set_of_city[index.city(place).at()];
         while let Some(set) = next {
@@ -303,7 +255,7 @@ impl Seats {
 
     /// The slot of the `nth` match at `place`, complemented: the last slot is the least.
     fn slot(&self, index: &Index, place: u32, nth: usize) -> u128 {
-        let target = index.problem.vacancies[index.number[place as usize] as usize].target as usize;
+        let target = index.post(place).target as usize;
         let target = if mutants::active("target-ignored") { 0 } else { target };
         let above_target = nth.saturating_sub(target) as u128;
         let id = u128::from(self.id_rank[place as usize]);
@@ -319,25 +271,23 @@ impl Seats {
         };
         let old = std::mem::replace(&mut self.own[place as usize], cutoff);
         self.refresh_block(place / BLOCK, old, cutoff);
-        let bucket = index.bucket[place as usize];
-        if bucket == NOWHERE || cutoff == old {
+        let cell = index.places[place as usize].cell;
+        if cell == NOWHERE || cutoff == old {
             return;
         }
-        let cell = index.buckets[bucket as usize].parent;
-        let family = index.cells[cell as usize].parent;
+        let (family, lane) = index.lane_of[cell as usize];
         if cutoff < old {
-            self.buckets.lower(bucket, cutoff);
             self.cells.lower(cell, cutoff);
+            self.lanes[lane as usize] = self.cells.keys[cell as usize];
             self.families.lower(family, cutoff);
             return;
         }
         let inside = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
-        let places = &self.own[inside(&index.buckets[bucket as usize].inside)];
-        let Some(old) = self.buckets.raise(bucket, old, places) else { return };
-        let buckets = &self.buckets.keys[inside(&index.cells[cell as usize].inside)];
-        let Some(old) = self.cells.raise(cell, old, buckets) else { return };
-        let cells = &self.cells.keys[inside(&index.families[family as usize].inside)];
-        self.families.raise(family, old, cells);
+        let places = &self.own[inside(&index.cells[cell as usize].places)];
+        let Some(old) = self.cells.raise(cell, old, places) else { return };
+        self.lanes[lane as usize] = self.cells.keys[cell as usize];
+        let lanes = &self.lanes[inside(&index.families[family as usize].lanes)];
+        self.families.raise(family, old, lanes);
     }
 
     fn refresh_block(&mut self, block: u32, old: Key, cutoff: Key) {
@@ -358,6 +308,63 @@ impl Seats {
                 each(w as u32, *place);
             }
         }
+    }
+}
+
+impl Standing for Seats {
+    #[inline]
+    fn worth_of(&self, index: &Index, w: u32) -> Worth {
+        match self.place_of[w as usize] {
+            NOWHERE => Worth::NOTHING,
+            place => Worth::new(self.value_of[w as usize], index.places[place as usize].rank),
+        }
+    }
+
+    fn city_bar(&self, index: &Index, city: CityIx) -> Bid {
+        match self.full_set(index, city) {
+            Some(set) if !self.by_targets => match self.sets[set as usize].marks.first() {
+                Some(mark) => bid_of(*mark),
+                None => Bid::CLOSED,
+            },
+            _ => Bid::NONE,
+        }
+    }
+
+    #[inline]
+    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
+        let own = self.own[place as usize];
+        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score()
+        {
+            return false;
+        }
+        key > own
+            && Bid::new(key, index.places[place as usize].rank) > bar
+            && (!self.by_targets || self.sets.is_empty() || self.has_slot(index, place, key))
+    }
+
+    #[inline]
+    fn own(&self, places: std::ops::Range<u32>) -> &[Key] {
+        &self.own[places.start as usize..places.end as usize]
+    }
+
+    #[inline]
+    fn block_refuses(&self, place: u32, key: Key) -> bool {
+        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
+    }
+
+    #[inline]
+    fn cell_floor(&self, cell: u32) -> Key {
+        self.cells.keys[cell as usize]
+    }
+
+    #[inline]
+    fn lane_floors(&self, lanes: std::ops::Range<u32>) -> &[Key] {
+        &self.lanes[lanes.start as usize..lanes.end as usize]
+    }
+
+    #[inline]
+    fn family_floor(&self, family: u32) -> Key {
+        self.families.keys[family as usize]
     }
 }
 

@@ -8,6 +8,7 @@
 //! of her stable matches, each step improving hers.
 
 use super::control::{Cancelled, Control, Phase};
+use super::demand::Standing;
 use super::engine::{Engine, Recruit};
 use super::key::{Bid, Key};
 use super::recruit::bid;
@@ -17,7 +18,7 @@ use std::collections::BinaryHeap;
 const STRIDE: u64 = 256;
 
 pub(super) fn run(engine: &mut Engine, control: &Control) -> Result<(), Cancelled> {
-    let places = engine.index.number.len();
+    let places = engine.index.places.len();
     control.begin(Phase::Proposing, places)?;
     let mut chains = Chains::of(engine);
     let mut steps = 0;
@@ -49,8 +50,8 @@ impl Chains {
             parked: (0..sets).map(|_| BinaryHeap::new()).collect(),
         };
         // The best paid are on top: whom they hire seldom moves on.
-        let mut places: Vec<u32> = (0..engine.index.number.len() as u32).collect();
-        places.sort_by_key(|place| engine.index.real[*place as usize]);
+        let mut places: Vec<u32> = (0..engine.index.places.len() as u32).collect();
+        places.sort_by_key(|place| engine.index.places[*place as usize].real);
         for place in places {
             chains.reopen(engine, place);
         }
@@ -63,7 +64,7 @@ impl Chains {
         if engine.seats.sets_around(&engine.index, city).next().is_none() {
             self.free.push(place);
         } else {
-            self.bids.push((Bid::new(Key::CLOSED, engine.index.rank[place as usize]), place));
+            self.bids.push((Bid::new(Key::CLOSED, engine.index.places[place as usize].rank), place));
         }
     }
 

@@ -1,130 +1,258 @@
 //! Worker-proposing deferred acceptance: a loop over `demand`.
 //!
-//! The result does not depend on the order of proposals, the cost does: a strong
-//! worker who comes late displaces a weak one who must search again. So workers come
-//! in bands of falling strength, and inside a band by city and main skill, so that
-//! neighbours read the same part of the index. Those who look only at home come first:
-//! theirs is the bonus of locals, and the cheapest search. Those who would move anywhere
-//! come last: theirs is the dearest search, and by then most cutoffs stand where they
-//! will stay, and cut it short.
+//! The result does not depend on the order of proposals, the cost does. Two things keep
+//! it low. Workers come home by home, so that neighbours read the same part of the
+//! index; those who look only at home first, whose search is the cheapest and who have
+//! the bonus of locals, and last those who would move anywhere, whose search is the
+//! dearest and is cut short by cutoffs that stand where they will stay. And of those who
+//! have asked, the one with the most valuable offer proposes first: who loses a good job
+//! then finds the lesser ones still free, and does not have to displace anybody there.
 
 use super::Problem;
 use super::control::{Cancelled, Control, Phase};
-use super::demand::{Scratch, demand};
+use super::demand::{Menu, Scratch, demand};
 use super::engine::{Engine, Offer};
-use super::key::Ranks;
+use super::index::Index;
+use super::key::{Key, Ranks};
+use super::seats::Seats;
 use crate::domain::Mobility;
-use std::cmp::Reverse;
+use crate::mutants;
+use std::collections::BinaryHeap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{PoisonError, RwLock};
 
-/// How many bands of strength there are.
-const BANDS: usize = 20;
-/// Workers who ask at once. More of them find that somebody of the same batch was
-/// there first and ask again; fewer leave threads without work.
-const BATCH: usize = 512;
-/// A batch is contested if more than one in so many find their offer gone.
-const CONTESTED_SHARE: usize = 4;
-/// Workers of a batch below which one thread is as fast as several.
-const BATCH_ALONE: usize = 64;
+/// Workers who ask at once. In a larger batch more of them find that somebody of the
+/// same batch was there first; in a smaller one, threads spend more on waiting.
+const BATCH: usize = 2_048;
+/// Workers who ask one after the other, at least, before another thread is worth it.
+const SHARE_MIN: usize = 32;
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
-/// as there are, and then one after the other, in order, each takes what she was
-/// offered if it still stands. Cutoffs only rise, so what still stands is still her best;
-/// who finds it gone asks again with the next batch, as do the displaced. Where all want
-/// the same, most of a batch find it gone, time and again: after such a batch they ask
-/// again at once, in their turn. Nothing of this depends on the number of threads.
+/// as there are, and each keeps the best few offers. Then they propose, one after the
+/// other; who finds an offer gone, or loses it, goes on to the next that she has kept.
+/// Cutoffs only rise, so what still stands is still her best; who has none left, but may
+/// have had more, asks again with the next batch. Nothing of this depends on the number
+/// of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
-    let order = order(engine.index.problem, &engine.index.ranks);
+    let Engine { index, seats, scratch, counters, .. } = engine;
+    let order = order(index.problem, &index.ranks);
     control.begin(Phase::Proposing, order.len())?;
-    let mut askers: Vec<Scratch> = (1..threads).map(|_| Scratch::of(&engine.index)).collect();
-    let mut fresh = order.into_iter();
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut contested = false;
-    loop {
-        let again = batch.len();
-        batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
-        if batch.is_empty() {
-            break;
-        }
-        let first_turns = (batch.len() - again) as u64;
-        let offers = ask(engine, &mut askers, &batch);
-        batch = answer(engine, &batch, offers, &mut contested);
-        control.advance(first_turns)?;
-    }
-    for asker in askers {
-        engine.counters = engine.counters.plus(asker.counters);
-    }
-    Ok(())
-}
-
-/// What each worker of the batch would get, all asking at once.
-fn ask(engine: &mut Engine, askers: &mut [Scratch], batch: &[u32]) -> Vec<Option<Offer>> {
-    let Engine { index, seats, scratch, .. } = engine;
-    let (index, seats) = (&*index, &*seats);
-    let share = batch.len().div_ceil(askers.len() + 1);
-    if askers.is_empty() || batch.len() < BATCH_ALONE {
-        return batch.iter().map(|w| demand(index, seats, scratch, *w)).collect();
-    }
-    let mut offers = vec![None; batch.len()];
+    let seats = RwLock::new(seats);
     std::thread::scope(|scope| {
-        let shares = batch.chunks(share).zip(offers.chunks_mut(share));
-        for ((workers, offers), scratch) in shares.zip(askers.iter_mut().chain([scratch])) {
-            scope.spawn(move || {
-                for (w, offer) in workers.iter().zip(offers) {
-                    *offer = demand(index, seats, scratch, *w);
-                }
-            });
+        let helpers: Vec<Helper> = (1..threads)
+            .map(|_| {
+                let (jobs, to_do) = sync_channel(1);
+                let (done, menus) = sync_channel(1);
+                let (index, seats) = (&*index, &seats);
+                scope.spawn(move || help(index, seats, &to_do, &done));
+                Helper { jobs, menus }
+            })
+            .collect();
+        let mut round = Round { index, seats: &seats, scratch, helpers };
+        let mut table = Table::of(index);
+        let mut fresh = order.into_iter();
+        let mut batch: Vec<u32> = Vec::with_capacity(BATCH);
+        loop {
+            let again = batch.len();
+            batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
+            if batch.is_empty() {
+                break;
+            }
+            let menus = round.ask(&batch);
+            let mut seats = seats.write().unwrap_or_else(PoisonError::into_inner);
+            let first_turns = (batch.len() - again) as u64;
+            batch = table.settle(index, &mut seats, &batch, menus);
+            control.advance(first_turns)?;
         }
-    });
-    offers
+        counters.proposals += table.proposals;
+        for helper in round.helpers {
+            drop(helper.jobs);
+            if let Ok(Answer::Spent(spent)) = helper.menus.recv() {
+                *counters = counters.plus(spent);
+            }
+        }
+        Ok(())
+    })
 }
 
-/// Each takes her offer if it still stands. Returns who must ask again, and says in
-/// `contested` whether many found it gone.
-fn answer(
-    engine: &mut Engine,
-    batch: &[u32],
-    offers: Vec<Option<Offer>>,
-    contested: &mut bool,
-) -> Vec<u32> {
-    let mut again = Vec::new();
-    let (at_once, mut gone) = (*contested, 0);
-    for (w, offer) in batch.iter().zip(offers) {
-        let stands = offer.is_none_or(|offer| engine.still_stands(offer));
-        gone += usize::from(!stands);
-        if !stands && !at_once {
-            again.push(*w);
-            continue;
+/// What a helper sends back.
+enum Answer {
+    /// What each worker of a share would get.
+    Menus(Vec<Menu>),
+    /// What all its queries have cost.
+    Spent(super::engine::Counters),
+}
+
+/// A thread that asks for others.
+struct Helper {
+    jobs: SyncSender<Vec<u32>>,
+    menus: Receiver<Answer>,
+}
+
+/// Asks for one share after the other, until there are no more.
+fn help(
+    index: &Index,
+    seats: &RwLock<&mut Seats>,
+    jobs: &Receiver<Vec<u32>>,
+    done: &SyncSender<Answer>,
+) {
+    let mut scratch = Scratch::of(index);
+    while let Ok(share) = jobs.recv() {
+        let menus = {
+            let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
+            share.iter().map(|w| demand(index, &**seats, &mut scratch, *w, Menu::ROOM)).collect()
+        };
+        if done.send(Answer::Menus(menus)).is_err() {
+            return;
         }
-        let offer = if stands { offer } else { engine.demand(*w) };
-        again.extend(offer.and_then(|offer| engine.accept(*w, offer)));
     }
-    *contested = gone * CONTESTED_SHARE > batch.len();
-    again
+    // Nobody listens if the clearing was cancelled.
+    let _ = done.send(Answer::Spent(scratch.counters));
 }
 
-/// All workers, the strong first. Where neighbours inside a band are alike, the one who
-/// wins ties comes first, so that equals do not displace one another in turn.
+/// Asking, on all threads.
+struct Round<'r, 'e, 'p> {
+    index: &'r Index<'p>,
+    seats: &'r RwLock<&'e mut Seats>,
+    scratch: &'r mut Scratch,
+    helpers: Vec<Helper>,
+}
+
+impl Round<'_, '_, '_> {
+    /// What each worker of the batch would get, in the batch's order.
+    fn ask(&mut self, batch: &[u32]) -> Vec<Menu> {
+        let share = batch.len().div_ceil(self.helpers.len() + 1).max(SHARE_MIN);
+        let mut shares = batch.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let mut busy = 0;
+        for (helper, share) in self.helpers.iter().zip(shares) {
+            helper.jobs.send(share.to_vec()).expect("a helper listens until its jobs end");
+            busy += 1;
+        }
+        let mut menus: Vec<Menu> = Vec::with_capacity(batch.len());
+        {
+            let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
+            let Self { index, scratch, .. } = self;
+            menus.extend(own.iter().map(|w| demand(index, &**seats, scratch, *w, Menu::ROOM)));
+        }
+        for helper in &self.helpers[..busy] {
+            match helper.menus.recv() {
+                Ok(Answer::Menus(more)) => menus.extend(more),
+                _ => panic!("a thread that asked for workers panicked"),
+            }
+        }
+        menus
+    }
+}
+
+/// Proposing, and what workers keep for later.
+struct Table {
+    /// By worker: further offers, the best last.
+    kept: Vec<Vec<Kept>>,
+    /// By worker: whether there may be more than she has kept.
+    may_ask: Vec<bool>,
+    /// Those about to propose, the most valuable offer on top.
+    proposers: BinaryHeap<(i64, Key, u32)>,
+    proposals: u64,
+}
+
+/// An offer, without the worker's rank.
+#[derive(Clone, Copy)]
+struct Kept {
+    value: i64,
+    place: u32,
+    score: i32,
+}
+
+impl Table {
+    fn of(index: &Index) -> Self {
+        let workers = index.problem.workers.len();
+        Self {
+            kept: vec![Vec::new(); workers],
+            may_ask: vec![false; workers],
+            proposers: BinaryHeap::new(),
+            proposals: 0,
+        }
+    }
+
+    /// The batch proposes, and whoever is displaced, until all hold something or have
+    /// nothing left. Returns who must ask again.
+    fn settle(
+        &mut self,
+        index: &Index,
+        seats: &mut Seats,
+        batch: &[u32],
+        menus: Vec<Menu>,
+    ) -> Vec<u32> {
+        let mut again = Vec::new();
+        for (w, menu) in batch.iter().zip(menus) {
+            self.may_ask[*w as usize] = menu.is_full();
+            let kept = menu.offers().rev().map(|offer| Kept {
+                value: offer.value,
+                place: offer.place,
+                score: offer.key.score() as i32,
+            });
+            self.kept[*w as usize] = kept.collect();
+            self.queue(index, seats, *w, &mut again);
+        }
+        while let Some((value, key, w)) = self.proposers.pop() {
+            let kept = &mut self.kept[w as usize];
+            let Some(Kept { place, .. }) = kept.pop() else { continue };
+            let offer = Offer { place, value, key };
+            if !seats.takes(index, offer) {
+                self.queue(index, seats, w, &mut again);
+                continue;
+            }
+            self.proposals += 1;
+            if let Some(displaced) = seats.enter(index, w, offer) {
+                self.queue(index, seats, displaced, &mut again);
+            }
+        }
+        again
+    }
+
+    /// Lines a worker up with the best of her offers that still stands.
+    fn queue(&mut self, index: &Index, seats: &Seats, w: u32, again: &mut Vec<u32>) {
+        let rank = index.ranks.worker[w as usize];
+        let kept = &mut self.kept[w as usize];
+        while let Some(Kept { value, place, score }) = kept.last().copied() {
+            let key = Key::new(i64::from(score), rank);
+            if seats.takes(index, Offer { place, value, key }) {
+                self.proposers.push((value, key, w));
+                return;
+            }
+            kept.pop();
+        }
+        *kept = Vec::new();
+        if self.may_ask[w as usize] && !mutants::active("menu-never-refilled") {
+            again.push(w);
+        }
+    }
+}
+
+/// All workers in the order in which they first ask: by how far they look, home and
+/// strength; those who would move anywhere by what they can do. Where neighbours are
+/// alike, the one who wins ties comes first.
 fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
-    let strength = |w: &u32| {
+    let key = |w: &u32| {
         let worker = &problem.workers[*w as usize].worker;
         let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
-        let stays = match worker.mobility {
-            Mobility::HomeOnly => 2,
-            Mobility::Listed(_) => 1,
-            Mobility::Any => 0,
+        let (reach, near) = match worker.mobility {
+            Mobility::HomeOnly => (0, u64::from(worker.home.0)),
+            Mobility::Listed(_) => (1, u64::from(worker.home.0)),
+            Mobility::Any => (2, craft(worker)),
         };
-        (stays, levels)
+        (reach << 62 | near & (u64::MAX >> 2), !levels, ranks.worker[*w as usize])
     };
     let mut order: Vec<u32> = (0..problem.workers.len() as u32).collect();
-    let rank = |w: &u32| ranks.worker[*w as usize];
-    order.sort_by_cached_key(|w| (Reverse(strength(w)), rank(w)));
-    let band = order.len().div_ceil(BANDS).max(1);
-    for workers in order.chunks_mut(band) {
-        workers.sort_by_cached_key(|w| {
-            let worker = &problem.workers[*w as usize].worker;
-            let main = worker.skills.iter().max_by_key(|entry| entry.level);
-            (worker.home, main.map(|entry| entry.skill), Reverse(strength(w)), rank(w))
-        });
-    }
+    order.sort_by_cached_key(key);
     order
+}
+
+/// A number that workers with the same skills share.
+fn craft(worker: &crate::domain::Worker) -> u64 {
+    let mix = |sum: u64, skill: u16| {
+        (sum ^ u64::from(skill)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+    };
+    worker.skills.iter().fold(0, |sum, entry| mix(sum, entry.skill.0))
 }

@@ -173,6 +173,18 @@ impl<'a> Terms<'a> {
         i64::try_from(gap).unwrap_or(i64::MAX)
     }
 
+    /// The least salary at which a worker who asks for `asking` does not ask for too
+    /// much more: `shortfall <= max_shortfall` from there on, and nowhere below.
+    #[inline]
+    pub fn least_salary(&self, asking: i64) -> i64 {
+        // shortfall <= m  iff  10000 (asking - s) < (m + 1) s  iff  s > 10000 asking / (10001 + m)
+        let allowed = 10_001 + i64::from(self.settings.max_shortfall_bp);
+        match asking.checked_mul(10_000) {
+            Some(asked) => asked / allowed + 1,
+            None => (i128::from(asking) * 10_000 / i128::from(allowed)) as i64 + 1,
+        }
+    }
+
     /// What `salary` in `city` is worth at the reference cost of living, a year.
     #[inline]
     pub fn real_salary(&self, salary: i64, city: CityIx) -> i64 {

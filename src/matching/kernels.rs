@@ -1,0 +1,235 @@
+//! The loops in which a query spends its time, in as many widths as processors have.
+//!
+//! Each loop is written once. The compiler makes a plain version of it, and others for
+//! wider registers, and the widest that the processor has is chosen when the engine is
+//! made. Only the lookup of many levels at once has an instruction of its own in each
+//! width. All compute the same, and the tests compare them.
+
+use super::key::Key;
+
+/// Lanes of a kernel: what one call looks at.
+pub(super) const LANES: usize = 64;
+/// Skills that the kernels tell apart.
+pub(super) const SKILLS: usize = 128;
+
+/// A value per lane.
+pub(super) type Bytes = [u8; LANES];
+
+/// Which registers the kernels use: only what the processor was seen to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernels(Width);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Width {
+    /// What every processor has.
+    Plain,
+    /// 256 bits (x86-64 with AVX2).
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 512 bits (x86-64 with AVX-512 and its byte permutations).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Kernels {
+    /// Without any wide register.
+    pub const PLAIN: Self = Self(Width::Plain);
+
+    /// The widest that this processor has.
+    pub fn widest() -> Self {
+        Self::available().pop().unwrap_or(Self::PLAIN)
+    }
+
+    /// All that this processor has, the narrowest first.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut, reason = "other processors have the plain kernels alone")]
+        let mut kernels = vec![Self::PLAIN];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                kernels.push(Self(Width::Avx2));
+            }
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi")
+            {
+                kernels.push(Self(Width::Avx512));
+            }
+        }
+        kernels
+    }
+
+    /// Bounds for [`LANES`] requirement lists; returns a bit for each that may accept.
+    #[inline]
+    pub(super) fn screen(self, screen: Screen<'_>, levels: &Levels, bounds: &mut Bounds) -> u64 {
+        match self.0 {
+            Width::Plain => run_screen(screen, levels, bounds, lookup),
+            // SAFETY: only `available` makes this value, and has seen that the processor
+            // has the features.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx2 => unsafe { wide::screen_avx2(screen, levels, bounds) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { wide::screen_avx512(screen, levels, bounds) },
+        }
+    }
+
+    /// A bit for each of the first [`LANES`] cutoffs that `key` beats.
+    #[inline]
+    pub(super) fn beaten(self, cutoffs: &[Key], key: Key) -> u64 {
+        match self.0 {
+            Width::Plain => run_beaten(cutoffs, key),
+            // SAFETY: as in `screen`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx2 => unsafe { wide::beaten_avx2(cutoffs, key) },
+            // SAFETY: as in `screen`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { wide::beaten_avx512(cutoffs, key) },
+        }
+    }
+}
+
+/// A worker's levels by skill.
+#[repr(align(64))]
+#[derive(Clone)]
+pub(super) struct Levels(pub [u8; SKILLS]);
+
+/// One requirement of each of [`LANES`] lists.
+#[repr(align(64))]
+#[derive(Clone)]
+pub(super) struct Slot {
+    /// Which skill.
+    pub skill: Bytes,
+    /// No level above it counts.
+    pub desired: Bytes,
+    /// A level below it refuses.
+    pub minimum: Bytes,
+    /// What a level is worth.
+    pub worth: [u16; LANES],
+}
+
+/// [`LANES`] requirement lists.
+#[derive(Clone, Copy)]
+pub(super) struct Screen<'s> {
+    pub slots: &'s [Slot],
+    /// What a list is worth without any level, and what it must be worth.
+    pub base: &'s [u16; LANES],
+    pub least: &'s [u16; LANES],
+}
+
+/// The worth of each list for a worker.
+#[repr(align(64))]
+#[derive(Clone)]
+pub(super) struct Bounds(pub [u16; LANES]);
+
+#[inline(always)]
+fn run_screen(
+    screen: Screen<'_>,
+    levels: &Levels,
+    bounds: &mut Bounds,
+    lookup: impl Fn(&Levels, &Bytes) -> Bytes,
+) -> u64 {
+    let mut sums = *screen.base;
+    let mut refused = [0_u8; LANES];
+    for slot in screen.slots {
+        let found = lookup(levels, &slot.skill);
+        for lane in 0..LANES {
+            let counted = u16::from(found[lane].min(slot.desired[lane]));
+            sums[lane] = sums[lane].wrapping_add(counted.wrapping_mul(slot.worth[lane]));
+            refused[lane] |= u8::from(found[lane] < slot.minimum[lane]);
+        }
+    }
+    bounds.0 = sums;
+    let mut passed = 0;
+    for lane in 0..LANES {
+        let passes = refused[lane] == 0 && sums[lane] >= screen.least[lane];
+        passed |= u64::from(passes) << lane;
+    }
+    passed
+}
+
+#[inline(always)]
+fn run_beaten(cutoffs: &[Key], key: Key) -> u64 {
+    let mut mask = 0;
+    for (at, cutoffs) in cutoffs.chunks(8).take(LANES / 8).enumerate() {
+        let mut bits = 0_u64;
+        for (bit, cutoff) in cutoffs.iter().enumerate() {
+            bits |= u64::from(key > *cutoff) << bit;
+        }
+        mask |= bits << (8 * at);
+    }
+    mask
+}
+
+/// The level of each lane's skill.
+#[inline(always)]
+fn lookup(levels: &Levels, skills: &Bytes) -> Bytes {
+    std::array::from_fn(|lane| levels.0[usize::from(skills[lane]) % SKILLS])
+}
+
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use super::{Bounds, Bytes, Key, LANES, Levels, Screen, run_beaten, run_screen};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn screen_avx2(screen: Screen<'_>, levels: &Levels, bounds: &mut Bounds) -> u64 {
+        run_screen(screen, levels, bounds, |levels, skills| lookup_avx2(levels, skills))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    pub(super) fn screen_avx512(screen: Screen<'_>, levels: &Levels, bounds: &mut Bounds) -> u64 {
+        run_screen(screen, levels, bounds, |levels, skills| lookup_avx512(levels, skills))
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn beaten_avx2(cutoffs: &[Key], key: Key) -> u64 {
+        run_beaten(cutoffs, key)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn beaten_avx512(cutoffs: &[Key], key: Key) -> u64 {
+        run_beaten(cutoffs, key)
+    }
+
+    /// Sixteen levels at a time: a skill is looked up in the sixteen that share its
+    /// high bits, and is zero in the others.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn lookup_avx2(levels: &Levels, skills: &Bytes) -> Bytes {
+        let mut found = [0; LANES];
+        for half in 0..2 {
+            // SAFETY: 32 bytes from the start or the middle of 64.
+            let ids = unsafe { _mm256_loadu_si256(skills.as_ptr().add(32 * half).cast()) };
+            let mut all = _mm256_setzero_si256();
+            for part in 0..8 {
+                // SAFETY: 16 bytes from the `part`th sixteenth of 128.
+                let table = unsafe { _mm_loadu_si128(levels.0.as_ptr().add(16 * part).cast()) };
+                let table = _mm256_broadcastsi128_si256(table);
+                let high = _mm256_set1_epi8((part << 4) as i8);
+                // Other parts' skills get the top bit, which the shuffle answers with zero.
+                let low = _mm256_adds_epu8(_mm256_xor_si256(ids, high), _mm256_set1_epi8(0x70));
+                all = _mm256_or_si256(all, _mm256_shuffle_epi8(table, low));
+            }
+            // SAFETY: 32 bytes to the start or the middle of 64.
+            unsafe { _mm256_storeu_si256(found.as_mut_ptr().add(32 * half).cast(), all) };
+        }
+        found
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    fn lookup_avx512(levels: &Levels, skills: &Bytes) -> Bytes {
+        let mut found = [0; LANES];
+        // SAFETY: two times 64 bytes of 128, and 64 of 64.
+        unsafe {
+            let low = _mm512_loadu_si512(levels.0.as_ptr().cast());
+            let high = _mm512_loadu_si512(levels.0.as_ptr().add(64).cast());
+            let ids = _mm512_loadu_si512(skills.as_ptr().cast());
+            let all = _mm512_permutex2var_epi8(low, ids, high);
+            _mm512_storeu_si512(found.as_mut_ptr().cast(), all);
+        }
+        found
+    }
+}

@@ -1,0 +1,141 @@
+//! Which of many requirement lists could take a worker, and how well she could fit.
+//!
+//! A row of lists is screened [`LANES`] at a time: the mandatory minima, and a bound
+//! from above on the fit, in 16 bits. It is coarse by less than one percent, and never
+//! holds back a list that would take her. Skills beyond the [`SKILLS`] that are asked
+//! for most count as if she had them in full.
+
+use super::fitting::{Ask, AskList, Fitting};
+use super::kernels::{Bounds, Kernels, LANES, Levels, SKILLS, Screen, Slot};
+use crate::domain::Worker;
+use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
+use crate::mutants;
+use std::ops::Range;
+
+/// Units of a basis point: all requirements in full, rounded up, stay below 2^16.
+const UNITS: u32 = 6;
+/// The skill of asks beyond the [`SKILLS`]: everybody has it in full.
+const OTHER: u8 = (SKILLS - 1) as u8;
+
+/// The skills that screens tell apart, and a number for each.
+pub(super) struct Numbering {
+    /// By skill: its number on screens.
+    number: Vec<u8>,
+}
+
+/// A row of lists, screened together.
+#[derive(Default)]
+pub(super) struct Screens {
+    slots: Vec<Slot>,
+    blocks: Vec<Block>,
+}
+
+struct Block {
+    slots: Range<u32>,
+    base: [u16; LANES],
+    least: [u16; LANES],
+}
+
+impl Numbering {
+    /// The skills that most families ask for get numbers of their own.
+    pub fn of(fitting: &Fitting, skills: usize) -> Self {
+        let mut asked = vec![0_u32; skills];
+        for list in &fitting.families {
+            fitting.asks(list).iter().for_each(|ask| asked[ask.skill.at()] += 1);
+        }
+        let mut order: Vec<usize> = (0..skills).filter(|skill| asked[*skill] > 0).collect();
+        order.sort_by_key(|skill| std::cmp::Reverse(asked[*skill]));
+        let mut number = vec![OTHER; skills];
+        for (at, skill) in order.into_iter().take(usize::from(OTHER)).enumerate() {
+            number[skill] = at as u8;
+        }
+        Self { number }
+    }
+
+    /// A worker's levels by number.
+    pub fn levels(&self, worker: &Worker) -> Levels {
+        let mut levels = Levels([0; SKILLS]);
+        for entry in &worker.skills {
+            if let Some(number) = self.number.get(entry.skill.at()) {
+                levels.0[usize::from(*number)] = entry.level;
+            }
+        }
+        levels.0[usize::from(OTHER)] = SKILL_LEVEL_MAX;
+        levels
+    }
+
+    /// Screens of a row of lists, in its order.
+    pub fn screens<'l>(
+        &self,
+        fitting: &'l Fitting,
+        lists: impl Iterator<Item = &'l AskList>,
+    ) -> Screens {
+        let mut screens = Screens::default();
+        for (at, list) in lists.enumerate() {
+            let lane = at % LANES;
+            if lane == 0 {
+                screens.open();
+            }
+            screens.put(lane, self, fitting, list);
+        }
+        screens
+    }
+}
+
+impl Screens {
+    /// How many lists could be screened at once, in all.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Screens the lists of a block: a bit for each that could take a worker of these
+    /// levels, and the bounds on her fit, to be read by [`fit_of`].
+    #[inline]
+    pub fn screen(&self, block: usize, with: Kernels, levels: &Levels, bounds: &mut Bounds) -> u64 {
+        let block = &self.blocks[block];
+        let slots = &self.slots[block.slots.start as usize..block.slots.end as usize];
+        with.screen(Screen { slots, base: &block.base, least: &block.least }, levels, bounds)
+    }
+
+    fn open(&mut self) {
+        let next = self.slots.len() as u32;
+        // Lanes without a list pass nobody.
+        let (base, least) = ([0; LANES], [u16::MAX; LANES]);
+        self.blocks.push(Block { slots: next..next, base, least });
+    }
+
+    fn put(&mut self, lane: usize, numbering: &Numbering, fitting: &Fitting, list: &AskList) {
+        let Some(block) = self.blocks.last_mut() else { return };
+        let asks = fitting.asks(list);
+        block.least[lane] = (list.min_fit * UNITS) as u16;
+        if list.weights() == 0 {
+            block.base[lane] = (FIT_MAX * UNITS) as u16;
+        }
+        while block.slots.len() < asks.len() {
+            let blank = [0; LANES];
+            let slot = Slot { skill: blank, desired: blank, minimum: blank, worth: [0; LANES] };
+            self.slots.push(slot);
+            block.slots.end += 1;
+        }
+        let start = block.slots.start as usize;
+        for (slot, ask) in self.slots[start..].iter_mut().zip(asks) {
+            slot.skill[lane] = numbering.number[ask.skill.at()];
+            slot.desired[lane] = ask.desired;
+            slot.minimum[lane] = ask.minimum + u8::from(mutants::active("minimum-too-high"));
+            slot.worth[lane] = worth(ask, list.weights());
+        }
+    }
+}
+
+/// What a level of the asked skill is worth, in units, rounded up.
+fn worth(ask: &Ask, weights: u32) -> u16 {
+    let whole = FIT_MAX * UNITS * u32::from(ask.weight);
+    // At most 60,000, for the only requirement with a desired level of 1.
+    whole.div_ceil(weights * u32::from(ask.desired.max(1))) as u16
+}
+
+/// The bound on the fit that stands in a lane.
+#[inline]
+pub(super) fn fit_of(bounds: &Bounds, lane: usize) -> u32 {
+    (u32::from(bounds.0[lane]) / UNITS).min(FIT_MAX)
+}
