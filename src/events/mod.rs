@@ -71,7 +71,7 @@ pub enum Event {
     /// Something happened to a match.
     Match(MatchChange, Pairing),
     /// Something happened to a match in another city.
-    Migration(MigrationChange, Pairing, Move),
+    Migration(MigrationChange, Pairing, Box<Move>),
     /// A round started, was committed or cancelled.
     Round(Arc<Round>),
 }
@@ -267,5 +267,5 @@ fn migration(view: &View, change: MigrationChange, pairing: Pairing) -> Option<E
     let head = &view.head;
     let km = head.geography.km(pairing.origin, pairing.destination);
     let cost = head.terms().move_cost(pairing.origin, pairing.destination);
-    Some(Event::Migration(change, pairing, Move { km, cost }))
+    Some(Event::Migration(change, pairing, Box::new(Move { km, cost })))
 }

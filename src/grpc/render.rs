@@ -2,8 +2,8 @@
 
 use super::status::{clip, item_code, reason};
 use crate::domain::{
-    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Labels, Millis, Mobility, MoveCost,
-    Region, Settings, Side, Vacancy, Worker,
+    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Millis, Mobility, MoveCost, Region,
+    Settings, SharedLabels, Side, Vacancy, Worker,
 };
 use crate::events::{Event, Kind, MatchChange, Pairing, Position};
 use crate::market::{Market, PublishedVacancy, PublishedWorker};
@@ -234,8 +234,9 @@ fn ranking<T: ToString>(ids: &[T]) -> pb::Ranking {
     pb::Ranking { ids: ids.iter().map(ToString::to_string).collect() }
 }
 
-fn labels(labels: &Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+fn labels(labels: &SharedLabels) -> BTreeMap<String, String> {
+    let labels = labels.as_deref().into_iter().flatten();
+    labels.map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
 /// A worker's status.

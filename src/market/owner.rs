@@ -109,8 +109,9 @@ impl Owner {
     /// readers learn of the revision.
     fn publish(&self, entry: &Entry, touched: &Touched, events: Box<[events::Event]>) {
         let view = self.state.view();
-        touched.workers.iter().for_each(|slot| self.market.pools.put_worker(view, *slot));
-        touched.vacancies.iter().for_each(|slot| self.market.pools.put_vacancy(view, *slot));
+        // Workers refer to the vacancies that hold them.
+        self.market.pools.put_vacancies(view, &touched.vacancies);
+        self.market.pools.put_workers(view, &touched.workers);
         touched.cities.iter().for_each(|city| self.market.pools.put_counts(view, *city));
         if entry.effects.iter().any(Effect::takes_revision) {
             self.market.log.append(Batch { revision: entry.revision, at: entry.at, events });

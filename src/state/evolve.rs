@@ -128,8 +128,9 @@ impl State {
             revision,
         };
         if slot.at() == self.view.workers.len() {
-            self.worker_slots.insert(worker.id, slot);
             self.view.workers.push(fresh);
+            let view = &self.view;
+            self.worker_slots.insert(&worker.id, slot, |slot| view.worker(slot).worker.id);
         } else {
             self.uncount_worker(slot);
             let old = self.view.workers.get(slot.at()).clone();
@@ -143,6 +144,7 @@ impl State {
             };
         }
         self.note_deadline(worker.deadline, Subject::Worker(slot));
+        worker.labels.iter().for_each(|labels| self.labels.remember(labels));
         self.count_worker(slot);
     }
 
@@ -164,7 +166,6 @@ impl State {
         let revision = self.view.head.revision;
         self.view.head.changes += 1;
         if slot.at() == self.view.vacancies.len() {
-            self.vacancy_slots.insert(vacancy.id, slot);
             self.view.vacancies.push(VacancyRow {
                 vacancy: vacancy.clone(),
                 status,
@@ -173,6 +174,8 @@ impl State {
                 changed: revision,
                 revision,
             });
+            let view = &self.view;
+            self.vacancy_slots.insert(&vacancy.id, slot, |slot| view.vacancy(slot).vacancy.id);
         } else {
             self.uncount_vacancy(slot);
             let row = self.view.vacancies.get_mut(slot.at());
@@ -188,6 +191,8 @@ impl State {
             }
             self.forget_deadline(deadline, Subject::Vacancy(slot));
         }
+        vacancy.labels.iter().for_each(|labels| self.labels.remember(labels));
+        self.titles.remember(&vacancy.title);
         if status == VacancyStatus::Open {
             self.note_deadline(vacancy.deadline, Subject::Vacancy(slot));
         }
