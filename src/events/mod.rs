@@ -180,20 +180,18 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
                 openings: row.vacancy.openings,
             });
         }
-        Effect::Matched { worker, vacancy } => {
-            let pairing = pairing(before, *worker, *vacancy);
-            events.push(Event::Match(MatchChange::Matched, pairing));
-            events.extend(migration(before, MigrationChange::Planned, pairing));
+        Effect::Rematched(rematch) => {
+            for (worker, vacancy, ended) in &rematch.ended {
+                unmatched(before, *worker, *vacancy, *ended, events);
+            }
+            for (worker, vacancy) in &rematch.made {
+                let pairing = pairing(before, *worker, *vacancy);
+                events.push(Event::Match(MatchChange::Matched, pairing));
+                events.extend(migration(before, MigrationChange::Planned, pairing));
+            }
         }
         Effect::Unmatched { worker, vacancy, ended } => {
-            let pairing = pairing(before, *worker, *vacancy);
-            let change = match ended {
-                Ended::Displaced => MatchChange::Displaced,
-                Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
-                Ended::Declined(side) => MatchChange::Declined(*side),
-            };
-            events.push(Event::Match(change, pairing));
-            events.extend(migration(before, MigrationChange::Cancelled, pairing));
+            unmatched(before, *worker, *vacancy, *ended, events);
         }
         Effect::Confirmed { worker, side } => {
             if let Some(held) = before.worker(*worker).held {
@@ -240,6 +238,23 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
         }
         Effect::SkillAdded(_) | Effect::Remembered { .. } => {}
     }
+}
+
+fn unmatched(
+    before: &View,
+    worker: WorkerSlot,
+    vacancy: VacancySlot,
+    ended: Ended,
+    events: &mut Vec<Event>,
+) {
+    let pairing = pairing(before, worker, vacancy);
+    let change = match ended {
+        Ended::Displaced => MatchChange::Displaced,
+        Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
+        Ended::Declined(side) => MatchChange::Declined(side),
+    };
+    events.push(Event::Match(change, pairing));
+    events.extend(migration(before, MigrationChange::Cancelled, pairing));
 }
 
 fn known_worker(view: &View, slot: WorkerSlot) -> Option<WorkerStatus> {

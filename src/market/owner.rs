@@ -4,8 +4,11 @@ use super::{Error, LastCleared, Market, Message};
 use crate::domain::{CityIx, Millis, VacancySlot, WorkerSlot};
 use crate::events::{self, Batch};
 use crate::journal::{Entry, Journal};
-use crate::state::{Clearance, Command, Decision, Effect, Envelope, Head, Outcome, State, View};
+use crate::state::{
+    Clearance, Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View,
+};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info};
 
@@ -65,12 +68,15 @@ impl Owner {
 
     fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>) {
         let round = clearance.round;
+        let started = Instant::now();
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
         self.market.set_last_cleared(checked);
         match self.apply(envelope) {
             Ok(outcome) => {
-                info!(market = %self.market.name, %round, revision = outcome.revision.0, "round cleared")
+                let commit_ms = started.elapsed().as_millis() as u64;
+                let revision = outcome.revision.0;
+                info!(market = %self.market.name, %round, revision, commit_ms, "round cleared")
             }
             // Cancelled between the end of its work and its commit.
             Err(error) => debug!(market = %self.market.name, %round, %error, "round not committed"),
@@ -98,6 +104,9 @@ impl Owner {
             events::derive(self.state.view(), revision, effect, &mut events);
             self.state.evolve(revision, effect);
             touched.note(effect, self.state.view());
+            if let Effect::Rematched(rematch) = effect {
+                touched.rematch(rematch, self.state.view());
+            }
         }
         touched.settle();
         self.publish(&entry, &touched, events.into());
@@ -179,9 +188,7 @@ impl Touched {
             Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
                 self.vacancy(*slot, view)
             }
-            Effect::Matched { worker, vacancy }
-            | Effect::Unmatched { worker, vacancy, .. }
-            | Effect::Placed { worker, vacancy } => {
+            Effect::Unmatched { worker, vacancy, .. } | Effect::Placed { worker, vacancy } => {
                 self.worker(*worker, view);
                 self.vacancy(*vacancy, view);
             }
@@ -205,11 +212,26 @@ impl Touched {
         }
     }
 
+    /// Notes the rows of a commit, and all cities: it may have to do with every one.
+    fn rematch(&mut self, rematch: &Rematch, view: &View) {
+        self.cities.extend((0..view.counts.len()).map(CityIx::from_offset));
+        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (worker, vacancy));
+        let made = rematch.made.iter().map(|(worker, vacancy)| (worker, vacancy));
+        let mut vacancies = vec![false; view.vacancies.len()];
+        for (worker, vacancy) in ended.chain(made) {
+            self.workers.push(*worker);
+            vacancies[vacancy.at()] = true;
+        }
+        let touched = (0..).zip(vacancies).filter(|(_, touched)| *touched);
+        self.vacancies.extend(touched.map(|(at, _)| VacancySlot(at)));
+    }
+
     /// Each row once.
     fn settle(&mut self) {
-        self.workers.sort_unstable();
+        // Stable, which is quick for lists that are ascending piece by piece.
+        self.workers.sort();
         self.workers.dedup();
-        self.vacancies.sort_unstable();
+        self.vacancies.sort();
         self.vacancies.dedup();
         self.cities.sort_unstable();
         self.cities.dedup();

@@ -20,7 +20,7 @@ pub use command::{
     Batch, Clearance, Command, Creation, Envelope, Item, ItemError, Outcome, Refusal, RequestKey,
 };
 pub use decide::Decision;
-pub use effect::{Effect, Ended};
+pub use effect::{Effect, Ended, Rematch};
 pub use explain::{Bar, Bars, Explained, Explainer, Full, PairExplained, Verdict};
 pub use outcomes::Outcomes;
 pub use view::{
