@@ -6,10 +6,12 @@
 
 mod cursor;
 mod filter;
+mod foreseen;
 mod log;
 
 pub use cursor::{Chunk, Cursor, Next};
 pub use filter::{Filter, Kind};
+pub use foreseen::Foreseen;
 pub use log::{Batch, Log, Missed, Position, Retention};
 
 use crate::domain::{
@@ -17,7 +19,7 @@ use crate::domain::{
     WorkerSlot,
 };
 use crate::state::{
-    Effect, Ended, MatchSide, Round, RoundState, VacancyStatus, View, WorkerStatus,
+    Effect, Ended, MatchSide, Rematch, Round, RoundState, VacancyStatus, View, WorkerStatus,
 };
 use std::sync::Arc;
 
@@ -126,6 +128,19 @@ pub struct Move {
     pub cost: i64,
 }
 
+/// [`derive`] for the matches of a commit, of which most were foreseen.
+pub fn derive_rematch(
+    before: &View,
+    rematch: &Rematch,
+    foreseen: Foreseen,
+    events: &mut Vec<Event>,
+) {
+    for (worker, vacancy, ended) in &rematch.ended {
+        unmatched(before, *worker, *vacancy, *ended, events);
+    }
+    foreseen.derive(before, &rematch.made, events);
+}
+
 /// The events of one effect, which is about to be applied to `before` at `revision`.
 pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut Vec<Event>) {
     match effect {
@@ -185,9 +200,7 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
                 unmatched(before, *worker, *vacancy, *ended, events);
             }
             for (worker, vacancy) in &rematch.made {
-                let pairing = pairing(before, *worker, *vacancy);
-                events.push(Event::Match(MatchChange::Matched, pairing));
-                events.extend(migration(before, MigrationChange::Planned, pairing));
+                foreseen::matched(before, *worker, *vacancy, events);
             }
         }
         Effect::Unmatched { worker, vacancy, ended } => {
@@ -202,7 +215,9 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
         Effect::Placed { worker, vacancy } => {
             let pairing = pairing(before, *worker, *vacancy);
             events.push(Event::Match(MatchChange::Placed, pairing));
-            events.extend(migration(before, MigrationChange::Migrated, pairing));
+            let movement = migration(before, pairing);
+            events
+                .extend(movement.map(|m| Event::Migration(MigrationChange::Migrated, pairing, m)));
         }
         Effect::RoundStarted { id, side, cap_order, at } => {
             events.push(Event::Round(Arc::new(Round {
@@ -254,7 +269,8 @@ fn unmatched(
         Ended::Declined(side) => MatchChange::Declined(side),
     };
     events.push(Event::Match(change, pairing));
-    events.extend(migration(before, MigrationChange::Cancelled, pairing));
+    let movement = migration(before, pairing);
+    events.extend(movement.map(|m| Event::Migration(MigrationChange::Cancelled, pairing, m)));
 }
 
 fn known_worker(view: &View, slot: WorkerSlot) -> Option<WorkerStatus> {
@@ -275,12 +291,13 @@ fn pairing(view: &View, worker: WorkerSlot, vacancy: VacancySlot) -> Pairing {
     }
 }
 
-fn migration(view: &View, change: MigrationChange, pairing: Pairing) -> Option<Event> {
+/// What the worker's move takes, if the job is not at home.
+fn migration(view: &View, pairing: Pairing) -> Option<Box<Move>> {
     if pairing.origin == pairing.destination {
         return None;
     }
     let head = &view.head;
     let km = head.geography.km(pairing.origin, pairing.destination);
     let cost = head.terms().move_cost(pairing.origin, pairing.destination);
-    Some(Event::Migration(change, pairing, Box::new(Move { km, cost })))
+    Some(Box::new(Move { km, cost }))
 }

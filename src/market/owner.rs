@@ -2,7 +2,7 @@
 
 use super::{Error, LastCleared, Market, Message};
 use crate::domain::{CityIx, Millis, VacancySlot, WorkerSlot};
-use crate::events::{self, Batch};
+use crate::events::{self, Batch, Foreseen};
 use crate::journal::{Entry, Journal};
 use crate::state::{
     Clearance, Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View,
@@ -58,7 +58,9 @@ impl Owner {
                 // A caller who left has lost only the answer.
                 let _ = reply.send(answer);
             }
-            Message::Commit { clearance, checked } => self.commit(clearance, checked),
+            Message::Commit { clearance, checked, foreseen } => {
+                self.commit(clearance, checked, foreseen)
+            }
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
                 let _ = reply.send(view.clone());
@@ -66,13 +68,13 @@ impl Owner {
         }
     }
 
-    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>) {
+    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>, foreseen: Foreseen) {
         let round = clearance.round;
         let started = Instant::now();
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
         self.market.set_last_cleared(checked);
-        match self.apply(envelope) {
+        match self.apply_foreseen(envelope, Some(foreseen)) {
             Ok(outcome) => {
                 let commit_ms = started.elapsed().as_millis() as u64;
                 let revision = outcome.revision.0;
@@ -84,7 +86,16 @@ impl Owner {
     }
 
     /// Decides, journals, applies and publishes one command.
-    pub(super) fn apply(&mut self, mut envelope: Envelope) -> Result<Arc<Outcome>, Error> {
+    pub(super) fn apply(&mut self, envelope: Envelope) -> Result<Arc<Outcome>, Error> {
+        self.apply_foreseen(envelope, None)
+    }
+
+    /// The same for a command some of whose events are ready.
+    fn apply_foreseen(
+        &mut self,
+        mut envelope: Envelope,
+        mut foreseen: Option<Foreseen>,
+    ) -> Result<Arc<Outcome>, Error> {
         self.now = self.now.max(envelope.at);
         envelope.at = self.now;
         let Decision { revision, effects, outcome } = self.state.decide(&envelope)?;
@@ -101,7 +112,13 @@ impl Owner {
         let mut touched = Touched::default();
         for effect in entry.effects.iter() {
             touched.note(effect, self.state.view());
-            events::derive(self.state.view(), revision, effect, &mut events);
+            match (effect, foreseen.take()) {
+                (Effect::Rematched(rematch), Some(foreseen)) => {
+                    events.reserve_exact(rematch.ended.len() + rematch.made.len());
+                    events::derive_rematch(self.state.view(), rematch, foreseen, &mut events);
+                }
+                _ => events::derive(self.state.view(), revision, effect, &mut events),
+            }
             self.state.evolve(revision, effect);
             touched.note(effect, self.state.view());
             if let Effect::Rematched(rematch) = effect {

@@ -48,19 +48,24 @@ pub struct PublishedVacancy {
     pub revision: Revision,
 }
 
-/// What is kept of a worker.
+/// What is kept of a worker or vacancy.
 #[derive(Clone, Debug)]
-struct WorkerEntry {
-    worker: Arc<Worker>,
+struct Row<Record, Standing> {
+    record: Arc<Record>,
+    standing: Standing,
+}
+
+/// What a worker's record does not say.
+#[derive(Clone, Copy, Debug)]
+struct WorkerStanding {
     revision: Revision,
     vacancy: Option<VacancySlot>,
     status: WorkerStatus,
 }
 
-/// What is kept of a vacancy.
-#[derive(Clone, Debug)]
-struct VacancyEntry {
-    vacancy: Arc<Vacancy>,
+/// What a vacancy's record does not say.
+#[derive(Clone, Copy, Debug)]
+struct VacancyStanding {
     revision: Revision,
     held: u32,
     placed: u32,
@@ -70,8 +75,8 @@ struct VacancyEntry {
 /// The pools of one market.
 #[derive(Debug, Default)]
 pub struct Pools {
-    workers: Pool<WorkerId, WorkerSlot, WorkerEntry>,
-    vacancies: Pool<VacancyId, VacancySlot, VacancyEntry>,
+    workers: Pool<WorkerId, WorkerSlot, Worker, WorkerStanding>,
+    vacancies: Pool<VacancyId, VacancySlot, Vacancy, VacancyStanding>,
     counts: Map<CityIx, CityCounts>,
 }
 
@@ -79,10 +84,11 @@ impl Pools {
     /// The worker as last published.
     pub fn worker(&self, id: WorkerId) -> Option<PublishedWorker> {
         let slot = self.worker_slot(id)?;
-        let WorkerEntry { worker, revision, vacancy, status } = self.workers.rows.get(slot.at())?;
+        let Row { record, standing } = self.workers.rows.get(slot.at())?;
+        let WorkerStanding { revision, vacancy, status } = standing;
         let vacancy = vacancy.and_then(|slot| self.vacancies.rows.get(slot.at()));
-        let vacancy = vacancy.map(|entry| entry.vacancy.id);
-        Some(PublishedWorker { slot, worker, status, vacancy, revision })
+        let vacancy = vacancy.map(|row| row.record.id);
+        Some(PublishedWorker { slot, worker: record, status, vacancy, revision })
     }
 
     /// The worker's row, if the id is known.
@@ -93,9 +99,9 @@ impl Pools {
     /// The vacancy as last published.
     pub fn vacancy(&self, id: VacancyId) -> Option<PublishedVacancy> {
         let slot = self.vacancy_slot(id)?;
-        let VacancyEntry { vacancy, revision, held, placed, status } =
-            self.vacancies.rows.get(slot.at())?;
-        Some(PublishedVacancy { slot, vacancy, status, held, placed, revision })
+        let Row { record, standing } = self.vacancies.rows.get(slot.at())?;
+        let VacancyStanding { revision, held, placed, status } = standing;
+        Some(PublishedVacancy { slot, vacancy: record, status, held, placed, revision })
     }
 
     /// The vacancy's row, if the id is known.
@@ -110,17 +116,13 @@ impl Pools {
 
     /// Publishes workers' rows, which come ascending. The owner alone calls this.
     pub(super) fn put_workers(&self, view: &View, slots: &[WorkerSlot]) {
-        let entries = slots.iter().map(|slot| {
+        let rows = slots.iter().map(|slot| {
             let row = view.worker(*slot);
-            let entry = WorkerEntry {
-                worker: row.worker.clone(),
-                revision: row.revision,
-                vacancy: row.held.map(|held| held.vacancy),
-                status: row.status,
-            };
-            (slot.at(), entry)
+            let vacancy = row.held.map(|held| held.vacancy);
+            let standing = WorkerStanding { revision: row.revision, vacancy, status: row.status };
+            (slot.at(), &row.worker, standing)
         });
-        let known = self.workers.rows.put(entries);
+        let known = self.workers.rows.put(rows);
         for slot in slots.iter().filter(|slot| slot.at() >= known) {
             self.workers.slots.insert(view.worker(*slot).worker.id, *slot);
         }
@@ -128,18 +130,17 @@ impl Pools {
 
     /// Publishes vacancies' rows, which come ascending. The owner alone calls this.
     pub(super) fn put_vacancies(&self, view: &View, slots: &[VacancySlot]) {
-        let entries = slots.iter().map(|slot| {
+        let rows = slots.iter().map(|slot| {
             let row = view.vacancy(*slot);
-            let entry = VacancyEntry {
-                vacancy: row.vacancy.clone(),
+            let standing = VacancyStanding {
                 revision: row.revision,
                 held: row.held.len() as u32,
                 placed: row.placed,
                 status: row.status,
             };
-            (slot.at(), entry)
+            (slot.at(), &row.vacancy, standing)
         });
-        let known = self.vacancies.rows.put(entries);
+        let known = self.vacancies.rows.put(rows);
         for slot in slots.iter().filter(|slot| slot.at() >= known) {
             self.vacancies.slots.insert(view.vacancy(*slot).vacancy.id, *slot);
         }
@@ -153,13 +154,13 @@ impl Pools {
 
 /// Rows of one kind and the way to them.
 #[derive(Debug)]
-struct Pool<Id: Eq + Hash, Slot, Row> {
+struct Pool<Id: Eq + Hash, Slot, Record, Standing> {
     /// An id keeps its slot: rows come in before it, and never leave.
     slots: Map<Id, Slot>,
-    rows: Rows<Row>,
+    rows: Rows<Record, Standing>,
 }
 
-impl<Id: Eq + Hash, Slot, Row> Default for Pool<Id, Slot, Row> {
+impl<Id: Eq + Hash, Slot, Record, Standing> Default for Pool<Id, Slot, Record, Standing> {
     fn default() -> Self {
         Self { slots: Map::default(), rows: Rows::default() }
     }
@@ -167,30 +168,31 @@ impl<Id: Eq + Hash, Slot, Row> Default for Pool<Id, Slot, Row> {
 
 /// Rows by slot, each chunk with its lock.
 #[derive(Debug)]
-struct Rows<T> {
+struct Rows<Record, Standing> {
     /// Held to find a chunk, and by the owner to add one; never across an await.
-    chunks: RwLock<Vec<Chunk<T>>>,
+    chunks: RwLock<Vec<Chunk<Record, Standing>>>,
 }
 
 /// Held to copy one row out or to write some, never across an await.
-type Chunk<T> = Arc<RwLock<Vec<T>>>;
+type Chunk<Record, Standing> = Arc<RwLock<Vec<Row<Record, Standing>>>>;
 
-impl<T> Default for Rows<T> {
+impl<Record, Standing> Default for Rows<Record, Standing> {
     fn default() -> Self {
         Self { chunks: RwLock::default() }
     }
 }
 
-impl<T: Clone> Rows<T> {
-    fn chunk(&self, number: usize) -> Option<Chunk<T>> {
+impl<Record, Standing: Copy> Rows<Record, Standing> {
+    fn chunk(&self, number: usize) -> Option<Chunk<Record, Standing>> {
         self.chunks.read().unwrap_or_else(PoisonError::into_inner).get(number).cloned()
     }
 
     /// The row at `at`.
-    fn get(&self, at: usize) -> Option<T> {
+    fn get(&self, at: usize) -> Option<Row<Record, Standing>> {
         let chunk = self.chunk(at / CHUNK_ROWS)?;
         let rows = chunk.read().unwrap_or_else(PoisonError::into_inner);
-        rows.get(at % CHUNK_ROWS).cloned()
+        let Row { record, standing } = rows.get(at % CHUNK_ROWS)?;
+        Some(Row { record: record.clone(), standing: *standing })
     }
 
     /// How many rows there are.
@@ -202,25 +204,32 @@ impl<T: Clone> Rows<T> {
     }
 
     /// Writes rows, ascending; those after the last one add to them without a gap.
-    /// Says how many there were before.
-    fn put(&self, rows: impl Iterator<Item = (usize, T)>) -> usize {
+    /// Says how many there were before. A record that is there already is not touched:
+    /// after a round only standings have changed, of every second worker.
+    fn put<'a>(&self, rows: impl Iterator<Item = (usize, &'a Arc<Record>, Standing)>) -> usize
+    where
+        Record: 'a,
+    {
         let before = self.len();
         let mut rows = rows.peekable();
-        while let Some((first, _)) = rows.peek() {
+        while let Some((first, ..)) = rows.peek() {
             let number = first / CHUNK_ROWS;
             let chunk = self.chunk(number).unwrap_or_else(|| self.add_chunk());
             let mut chunk = chunk.write().unwrap_or_else(PoisonError::into_inner);
-            while let Some((at, row)) = rows.next_if(|(at, _)| at / CHUNK_ROWS == number) {
+            while let Some((at, record, standing)) =
+                rows.next_if(|(at, ..)| at / CHUNK_ROWS == number)
+            {
                 match chunk.get_mut(at % CHUNK_ROWS) {
-                    Some(old) => *old = row,
-                    None => chunk.push(row),
+                    Some(row) if Arc::ptr_eq(&row.record, record) => row.standing = standing,
+                    Some(row) => *row = Row { record: record.clone(), standing },
+                    None => chunk.push(Row { record: record.clone(), standing }),
                 }
             }
         }
         before
     }
 
-    fn add_chunk(&self) -> Chunk<T> {
+    fn add_chunk(&self) -> Chunk<Record, Standing> {
         let chunk = Chunk::new(RwLock::new(Vec::with_capacity(CHUNK_ROWS)));
         self.chunks.write().unwrap_or_else(PoisonError::into_inner).push(chunk.clone());
         chunk
@@ -236,14 +245,16 @@ mod tests {
     #[test]
     fn rows_are_written_across_chunks() {
         let rows = Rows::default();
+        let record = Arc::new(());
         let many = 2 * CHUNK_ROWS + 10;
-        assert_eq!(rows.put((0..many).map(|at| (at, at))), 0);
+        assert_eq!(rows.put((0..many).map(|at| (at, &record, at))), 0);
         let changed = [3, CHUNK_ROWS, many - 1, many, many + 1];
-        assert_eq!(rows.put(changed.into_iter().map(|at| (at, at * 10))), many);
+        assert_eq!(rows.put(changed.into_iter().map(|at| (at, &record, at * 10))), many);
         assert_eq!(rows.len(), many + 2);
-        assert_eq!(rows.get(CHUNK_ROWS - 1), Some(CHUNK_ROWS - 1));
-        assert_eq!(rows.get(CHUNK_ROWS), Some(10 * CHUNK_ROWS));
-        assert_eq!(rows.get(many + 1), Some(10 * (many + 1)));
-        assert_eq!(rows.get(many + 2), None);
+        let standing = |at| rows.get(at).map(|row| row.standing);
+        assert_eq!(standing(CHUNK_ROWS - 1), Some(CHUNK_ROWS - 1));
+        assert_eq!(standing(CHUNK_ROWS), Some(10 * CHUNK_ROWS));
+        assert_eq!(standing(many + 1), Some(10 * (many + 1)));
+        assert_eq!(standing(many + 2), None);
     }
 }
