@@ -270,6 +270,8 @@ struct Times {
     started: Instant,
     committing: Instant,
     ended: Instant,
+    /// The slowest look: a read, which waits for no writer.
+    longest: Duration,
 }
 
 /// Starts a round and watches it to its end.
@@ -280,23 +282,25 @@ async fn clear(channel: &Channel) -> Result<(Round, Times)> {
     let reply = matching.start_round(request).await?.into_inner();
     let mut round = reply.round.ok_or("no round")?;
     let mut committing = None;
+    let mut longest = Duration::ZERO;
     while round.state() == RoundState::Running {
         tokio::time::sleep(LOOK).await;
         let looked = Instant::now();
         let request = GetRoundRequest { market: MARKET.to_owned(), round_id: round.id.clone() };
         let reply = matching.get_round(request).await?.into_inner();
         round = reply.round.ok_or("no round")?;
+        longest = longest.max(looked.elapsed());
         let phase = round.progress.as_ref().map(|progress| progress.phase());
         if phase == Some(RoundPhase::Committing) || round.state() != RoundState::Running {
             committing.get_or_insert(looked);
         }
     }
     let ended = Instant::now();
-    Ok((round, Times { started, committing: committing.unwrap_or(ended), ended }))
+    Ok((round, Times { started, committing: committing.unwrap_or(ended), ended, longest }))
 }
 
 fn report(calls: &[Call], times: &Times) {
-    let Times { started, committing, ended } = *times;
+    let Times { started, committing, ended, longest } = *times;
     println!("{:>22} {:>8} {:>9} {:>9} {:>9}", "upserts", "calls", "p50 ms", "p99 ms", "max ms");
     // The last look before the commit may have come a little early.
     let around = committing - 4 * LOOK;
@@ -318,9 +322,10 @@ fn report(calls: &[Call], times: &Times) {
     }
     let span = |from: Instant, to: Instant| (to - from).as_millis();
     println!(
-        "round: {} ms, of them committing {} ms",
+        "round: {} ms, of them committing {} ms; slowest look at it {:.2} ms",
         span(started, ended),
-        span(committing, ended)
+        span(committing, ended),
+        longest.as_secs_f64() * 1e3
     );
 }
 

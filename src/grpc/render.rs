@@ -357,12 +357,14 @@ pub fn round(round: &Round, market: Option<&Market>) -> pb::Round {
             Phase::Waiting | Phase::Indexing => pb::RoundPhase::Indexing,
             Phase::Proposing => pb::RoundPhase::Proposing,
             // Once the certificate is through, the result is on its way to the owner.
-            Phase::Certifying if progress.done == progress.total && progress.total > 0 => {
+            // It counts in strides, past its total in the end.
+            Phase::Certifying if progress.done >= progress.total && progress.total > 0 => {
                 pb::RoundPhase::Committing
             }
             Phase::Certifying => pb::RoundPhase::Certifying,
         };
-        pb::RoundProgress { phase: phase as i32, done: progress.done, total: progress.total }
+        let (done, total) = (progress.done.min(progress.total), progress.total);
+        pb::RoundProgress { phase: phase as i32, done, total }
     });
     let state = match round.state {
         RoundState::Running => pb::RoundState::Running,

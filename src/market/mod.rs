@@ -130,8 +130,10 @@ impl Market {
         self.last_cleared.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_last_cleared(&self, cleared: Arc<LastCleared>) {
-        *self.last_cleared.write().unwrap_or_else(PoisonError::into_inner) = Some(cleared);
+    /// Replaces the last round's snapshot and matching; gives back those before.
+    fn set_last_cleared(&self, cleared: Arc<LastCleared>) -> Option<Arc<LastCleared>> {
+        let mut last = self.last_cleared.write().unwrap_or_else(PoisonError::into_inner);
+        last.replace(cleared)
     }
 
     /// The most commands that have waited at once.

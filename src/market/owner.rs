@@ -73,7 +73,9 @@ impl Owner {
         let started = Instant::now();
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
-        self.market.set_last_cleared(checked);
+        let before = self.market.set_last_cleared(checked);
+        // It refers to every record of its market, which takes a while to let go.
+        tokio::task::spawn_blocking(move || drop(before));
         match self.apply_foreseen(envelope, Some(foreseen)) {
             Ok(outcome) => {
                 let commit_ms = started.elapsed().as_millis() as u64;
