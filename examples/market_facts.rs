@@ -181,7 +181,7 @@ fn worker(
         mobility,
         ranking: None,
         deadline: None,
-        labels: Box::new([]),
+        labels: None,
     };
     Of { record, code: code(&spec.labels) }
 }
@@ -206,7 +206,7 @@ fn vacancy(
         id: spec.id,
         city: geography.city_named(spec.city.as_str()).expect("cities are known"),
         employer: spec.employer.clone(),
-        title: spec.title.clone(),
+        title: spec.title.as_ref().into(),
         openings: spec.openings,
         target: 0,
         salary: spec.salary,
@@ -214,7 +214,7 @@ fn vacancy(
         min_fit_bp: None,
         ranking: None,
         deadline: None,
-        labels: Box::new([]),
+        labels: None,
     };
     Of { record, code: code(&spec.labels) }
 }

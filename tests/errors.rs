@@ -1196,8 +1196,8 @@ async fn deadlines_of_unary_calls() {
     }]);
     for command in [
         gale::state::Command::UpsertCities(cities),
-        support::world::upsert((0..2_000).map(support::world::worker)),
-        support::world::offer((0..200).map(support::world::vacancy)),
+        support::world::upsert((0..20_000).map(support::world::worker)),
+        support::world::offer((0..1_000).map(support::world::vacancy)),
     ] {
         market.submit(command, None, 1).await.unwrap();
     }
@@ -1209,7 +1209,7 @@ async fn deadlines_of_unary_calls() {
     let answer = server.api.matching.start_round(request).await;
     refused_as(answer, Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "");
     let head = heads.wait_for(|head| head.last_cleared().is_some()).await.unwrap();
-    assert_eq!(head.totals.matched, 200);
+    assert_eq!(head.totals.matched, 1_000);
 }
 
 /// Goal: when the server stops, streams end with UNAVAILABLE and where to resume.

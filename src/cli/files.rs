@@ -10,7 +10,6 @@ use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -33,11 +32,6 @@ const ENUM_FIELDS: [(&str, &str); 7] = [
 pub trait Record: DeserializeOwned + Serialize + Send + 'static {
     /// The file's name.
     const FILE: &'static str;
-
-    /// Takes the labels out, whose order a map does not keep.
-    fn take_labels(&mut self) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
 }
 
 impl Record for Region {
@@ -54,18 +48,10 @@ impl Record for MoveCost {
 
 impl Record for Worker {
     const FILE: &'static str = "workers.jsonl";
-
-    fn take_labels(&mut self) -> BTreeMap<String, String> {
-        std::mem::take(&mut self.labels)
-    }
 }
 
 impl Record for Vacancy {
     const FILE: &'static str = "vacancies.jsonl";
-
-    fn take_labels(&mut self) -> BTreeMap<String, String> {
-        std::mem::take(&mut self.labels)
-    }
 }
 
 /// One record of a file.
@@ -184,19 +170,10 @@ pub struct RecordWriter<T> {
 }
 
 impl<T: Record> RecordWriter<T> {
-    /// Writes one line. Labels are written in order of their keys, after the rest,
-    /// which is where the messages have them.
-    pub fn write(&mut self, mut record: T) -> Result<(), Error> {
-        let labels: BTreeMap<_, _> = record.take_labels().into_iter().collect();
+    /// Writes one line.
+    pub fn write(&mut self, record: T) -> Result<(), Error> {
         let mut text =
             serde_json::to_string(&record).map_err(|error| not_json(&self.path, &error))?;
-        if !labels.is_empty() {
-            let labels =
-                serde_json::to_string(&labels).map_err(|error| not_json(&self.path, &error))?;
-            text.pop();
-            let comma = if text.len() > 1 { "," } else { "" };
-            text.push_str(&format!("{comma}\"labels\":{labels}}}"));
-        }
         text.push('\n');
         self.written += 1;
         self.file.write_all(text.as_bytes()).map_err(Error::file(&self.path))

@@ -24,8 +24,14 @@ pub use settings::{CapOrder, Clearing, Confirmations, SettingChange, Settings, S
 pub use vacancy::{Requirement, RequirementSpec, Vacancy, VacancySpec};
 pub use worker::{Level, Mobility, MobilitySpec, Worker, WorkerSpec};
 
+use std::sync::Arc;
+
 /// Labels of a record: short key-value pairs that Gale stores and returns, never reads.
 pub type Labels = Box<[(Box<str>, Box<str>)]>;
+
+/// Labels as a market keeps them: records with equal labels share one list (see
+/// `the state machine`). `None` is none at all.
+pub type SharedLabels = Option<Arc<Labels>>;
 
 /// Refuses labels that are too many or too long.
 fn check_labels(labels: &[(Box<str>, Box<str>)]) -> Result<(), Violation> {

@@ -5,7 +5,8 @@ use super::ids::{CityIx, CityName, Millis, SkillIx, SkillName, VacancyId, Worker
 use super::limits::{
     FIT_MAX, MONEY_MAX, OPENINGS_MAX, REQUIREMENTS_MAX, SKILL_LEVEL_MAX, TEXT_BYTES_MAX, WEIGHT_MAX,
 };
-use super::{Labels, check_labels, check_ranking, first_duplicate};
+use super::{Labels, SharedLabels, check_labels, check_ranking, first_duplicate};
+use std::sync::Arc;
 
 /// One skill that a vacancy asks for, as a client says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +105,8 @@ pub struct Vacancy {
     pub city: CityIx,
     /// Who offers it.
     pub employer: Box<str>,
-    /// What it is called.
-    pub title: Box<str>,
+    /// What it is called; vacancies of one title share it.
+    pub title: Arc<str>,
     /// How many people it takes, placed ones included.
     pub openings: u32,
     /// Places that count as within target under the `TARGETS` cap order.
@@ -121,7 +122,7 @@ pub struct Vacancy {
     /// When the vacancy stops looking.
     pub deadline: Option<Millis>,
     /// The client's own labels.
-    pub labels: Labels,
+    pub labels: SharedLabels,
 }
 
 impl Vacancy {

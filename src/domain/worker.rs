@@ -5,7 +5,7 @@ use super::ids::{CityIx, CityName, Millis, SkillIx, SkillName, VacancyId, Worker
 use super::limits::{
     COST_PERCENT_MAX, MOBILITY_CITIES_MAX, MONEY_MAX, SKILL_LEVEL_MAX, WORKER_SKILLS_MAX,
 };
-use super::{Labels, check_labels, check_ranking, first_duplicate};
+use super::{Labels, SharedLabels, check_labels, check_ranking, first_duplicate};
 
 /// Where a worker would take a job, as a client says it. Home is always included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,10 @@ impl WorkerSpec {
     }
 }
 
-/// A skill of a worker with its level.
+/// A skill of a worker with its level. Packed to three bytes: a worker has two dozen, and
+/// they are most of what a market keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed)]
 pub struct Level {
     /// The skill.
     pub skill: SkillIx,
@@ -117,7 +119,7 @@ pub struct Worker {
     /// When the worker stops looking.
     pub deadline: Option<Millis>,
     /// The client's own labels.
-    pub labels: Labels,
+    pub labels: SharedLabels,
 }
 
 impl Worker {

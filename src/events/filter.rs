@@ -122,6 +122,7 @@ impl Event {
         let behind_pointers = match self {
             Self::MarketChanged { .. } | Self::RegionChanged(_) | Self::CityChanged(..) => 256,
             Self::Round(_) => 256,
+            Self::Migration(..) => 32,
             _ => 0,
         };
         size_of::<Self>() + behind_pointers

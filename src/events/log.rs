@@ -9,6 +9,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+/// What a batch takes beside itself and its events, roughly: two allocations, reference
+/// counts, a place in the queue. A history of single writes is half made of it.
+const BATCH_OVERHEAD: usize = 64;
+/// Batches that a writer frees itself.
+const DISCARDED_AT_ONCE_MAX: usize = 256;
+
 /// A place in the total order of events: the event `index` of `revision`, or the
 /// place after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +45,7 @@ pub struct Batch {
 
 impl Batch {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.events.iter().map(Event::bytes).sum::<usize>()
+        size_of::<Self>() + BATCH_OVERHEAD + self.events.iter().map(Event::bytes).sum::<usize>()
     }
 }
 
@@ -76,17 +82,24 @@ pub struct Log {
     history: RwLock<History>,
 }
 
+/// A batch with its size, which is asked for again when it goes.
+#[derive(Debug)]
+struct Retained {
+    batch: Arc<Batch>,
+    bytes: usize,
+}
+
 #[derive(Debug, Default)]
 struct History {
     /// Contiguous revisions, oldest first.
-    batches: VecDeque<Arc<Batch>>,
+    batches: VecDeque<Retained>,
     bytes: usize,
     newest: Revision,
 }
 
 impl History {
     fn oldest(&self) -> Position {
-        let first = self.batches.front().map_or(self.newest.next(), |batch| batch.revision);
+        let first = self.batches.front().map_or(self.newest.next(), |oldest| oldest.batch.revision);
         Position::start_of(first)
     }
 
@@ -96,23 +109,28 @@ impl History {
 
     /// The batch of `revision`, which lies between oldest and newest.
     fn batch(&self, revision: Revision) -> Option<&Arc<Batch>> {
-        let first = self.batches.front()?.revision;
-        self.batches.get(usize::try_from(revision.0.checked_sub(first.0)?).ok()?)
+        let first = self.batches.front()?.batch.revision;
+        let at = usize::try_from(revision.0.checked_sub(first.0)?).ok()?;
+        self.batches.get(at).map(|retained| &retained.batch)
     }
 
-    fn trim(&mut self, retention: Retention, now: Millis) {
+    /// Takes out what is too much or too old, for the caller to drop without the lock.
+    fn trim(&mut self, retention: Retention, now: Millis) -> Vec<Arc<Batch>> {
         let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
+        let mut trimmed = Vec::new();
         while let Some(oldest) = self.batches.front() {
-            let too_old = now.0.saturating_sub(oldest.at.0) > age;
             // One revision is kept however large it is: else it would be gone before any
             // subscriber could read it.
             let too_much = self.bytes > retention.bytes && self.batches.len() > 1;
-            if !too_old && !too_much {
+            let too_old = || now.0.saturating_sub(oldest.batch.at.0) > age;
+            if !too_much && !too_old() {
                 break;
             }
-            self.bytes -= oldest.bytes();
-            self.batches.pop_front();
+            let Some(oldest) = self.batches.pop_front() else { break };
+            self.bytes -= oldest.bytes;
+            trimmed.push(oldest.batch);
         }
+        trimmed
     }
 }
 
@@ -131,19 +149,23 @@ impl Log {
     /// # Panics
     /// If the revision is not the next: history has no gaps.
     pub fn append(&self, batch: Batch) {
+        let (bytes, now) = (batch.bytes(), batch.at);
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
         assert!(batch.revision == history.newest.next(), "revisions are contiguous");
         history.newest = batch.revision;
-        history.bytes += batch.bytes();
-        let now = batch.at;
-        history.batches.push_back(Arc::new(batch));
-        history.trim(self.retention, now);
+        history.bytes += bytes;
+        history.batches.push_back(Retained { batch: Arc::new(batch), bytes });
+        let trimmed = history.trim(self.retention, now);
+        drop(history);
+        discard(trimmed);
     }
 
     /// Trims what is too old by now.
     pub fn trim(&self, now: Millis) {
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
-        history.trim(self.retention, now);
+        let trimmed = history.trim(self.retention, now);
+        drop(history);
+        discard(trimmed);
     }
 
     /// The oldest position that is retained.
@@ -196,8 +218,19 @@ impl Log {
         }
         match history.batch(position.revision) {
             Some(batch) => Ok(Some(batch.clone())),
-            None if active("behind-moves-on") => Ok(history.batches.front().cloned()),
+            None if active("behind-moves-on") => {
+                Ok(history.batches.front().map(|oldest| oldest.batch.clone()))
+            }
             None => Err(Missed::Trimmed(history.oldest())),
         }
+    }
+}
+
+/// Drops what was trimmed. The events of a large round can push a million small batches
+/// out at once; the writer does not wait while they are freed.
+fn discard(trimmed: Vec<Arc<Batch>>) {
+    if trimmed.len() > DISCARDED_AT_ONCE_MAX {
+        // Without a thread to spare they are dropped here.
+        let _ = std::thread::Builder::new().name("trim".into()).spawn(move || drop(trimmed));
     }
 }

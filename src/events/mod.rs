@@ -6,10 +6,12 @@
 
 mod cursor;
 mod filter;
+mod foreseen;
 mod log;
 
 pub use cursor::{Chunk, Cursor, Next};
 pub use filter::{Filter, Kind};
+pub use foreseen::Foreseen;
 pub use log::{Batch, Log, Missed, Position, Retention};
 
 use crate::domain::{
@@ -17,7 +19,7 @@ use crate::domain::{
     WorkerSlot,
 };
 use crate::state::{
-    Effect, Ended, MatchSide, Round, RoundState, VacancyStatus, View, WorkerStatus,
+    Effect, Ended, MatchSide, Rematch, Round, RoundState, VacancyStatus, View, WorkerStatus,
 };
 use std::sync::Arc;
 
@@ -71,7 +73,7 @@ pub enum Event {
     /// Something happened to a match.
     Match(MatchChange, Pairing),
     /// Something happened to a match in another city.
-    Migration(MigrationChange, Pairing, Move),
+    Migration(MigrationChange, Pairing, Box<Move>),
     /// A round started, was committed or cancelled.
     Round(Arc<Round>),
 }
@@ -124,6 +126,19 @@ pub struct Move {
     pub km: u32,
     /// One-off cost, subsidies taken off.
     pub cost: i64,
+}
+
+/// [`derive`] for the matches of a commit, of which most were foreseen.
+pub fn derive_rematch(
+    before: &View,
+    rematch: &Rematch,
+    foreseen: Foreseen,
+    events: &mut Vec<Event>,
+) {
+    for (worker, vacancy, ended) in &rematch.ended {
+        unmatched(before, *worker, *vacancy, *ended, events);
+    }
+    foreseen.derive(before, &rematch.made, events);
 }
 
 /// The events of one effect, which is about to be applied to `before` at `revision`.
@@ -180,20 +195,16 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
                 openings: row.vacancy.openings,
             });
         }
-        Effect::Matched { worker, vacancy } => {
-            let pairing = pairing(before, *worker, *vacancy);
-            events.push(Event::Match(MatchChange::Matched, pairing));
-            events.extend(migration(before, MigrationChange::Planned, pairing));
+        Effect::Rematched(rematch) => {
+            for (worker, vacancy, ended) in &rematch.ended {
+                unmatched(before, *worker, *vacancy, *ended, events);
+            }
+            for (worker, vacancy) in &rematch.made {
+                foreseen::matched(before, *worker, *vacancy, events);
+            }
         }
         Effect::Unmatched { worker, vacancy, ended } => {
-            let pairing = pairing(before, *worker, *vacancy);
-            let change = match ended {
-                Ended::Displaced => MatchChange::Displaced,
-                Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
-                Ended::Declined(side) => MatchChange::Declined(*side),
-            };
-            events.push(Event::Match(change, pairing));
-            events.extend(migration(before, MigrationChange::Cancelled, pairing));
+            unmatched(before, *worker, *vacancy, *ended, events);
         }
         Effect::Confirmed { worker, side } => {
             if let Some(held) = before.worker(*worker).held {
@@ -204,7 +215,9 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
         Effect::Placed { worker, vacancy } => {
             let pairing = pairing(before, *worker, *vacancy);
             events.push(Event::Match(MatchChange::Placed, pairing));
-            events.extend(migration(before, MigrationChange::Migrated, pairing));
+            let movement = migration(before, pairing);
+            events
+                .extend(movement.map(|m| Event::Migration(MigrationChange::Migrated, pairing, m)));
         }
         Effect::RoundStarted { id, side, cap_order, at } => {
             events.push(Event::Round(Arc::new(Round {
@@ -242,6 +255,24 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
     }
 }
 
+fn unmatched(
+    before: &View,
+    worker: WorkerSlot,
+    vacancy: VacancySlot,
+    ended: Ended,
+    events: &mut Vec<Event>,
+) {
+    let pairing = pairing(before, worker, vacancy);
+    let change = match ended {
+        Ended::Displaced => MatchChange::Displaced,
+        Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
+        Ended::Declined(side) => MatchChange::Declined(side),
+    };
+    events.push(Event::Match(change, pairing));
+    let movement = migration(before, pairing);
+    events.extend(movement.map(|m| Event::Migration(MigrationChange::Cancelled, pairing, m)));
+}
+
 fn known_worker(view: &View, slot: WorkerSlot) -> Option<WorkerStatus> {
     (slot.at() < view.workers.len()).then(|| view.worker(slot).status)
 }
@@ -260,12 +291,13 @@ fn pairing(view: &View, worker: WorkerSlot, vacancy: VacancySlot) -> Pairing {
     }
 }
 
-fn migration(view: &View, change: MigrationChange, pairing: Pairing) -> Option<Event> {
+/// What the worker's move takes, if the job is not at home.
+fn migration(view: &View, pairing: Pairing) -> Option<Box<Move>> {
     if pairing.origin == pairing.destination {
         return None;
     }
     let head = &view.head;
     let km = head.geography.km(pairing.origin, pairing.destination);
     let cost = head.terms().move_cost(pairing.origin, pairing.destination);
-    Some(Event::Migration(change, pairing, Move { km, cost }))
+    Some(Box::new(Move { km, cost }))
 }

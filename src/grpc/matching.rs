@@ -122,7 +122,7 @@ impl MatchingService for MatchingRpc {
         let market = self.0.market(&request.market)?;
         at_least(&market, request.at_least_revision)?;
         let id = WorkerId::parse("worker_id", &request.worker_id).map_err(refuse)?;
-        let slot = market.pools().worker(id).ok_or_else(|| no_worker(id))?.slot;
+        let slot = market.pools().worker_slot(id).ok_or_else(|| no_worker(id))?;
         let view = market.snapshot().await.map_err(refuse_market)?;
         let found = render::match_of(view.worker(slot), &view);
         let found = found.ok_or_else(|| {
@@ -222,11 +222,11 @@ impl MatchingService for MatchingRpc {
         let market = self.0.market(&request.market)?;
         at_least(&market, request.at_least_revision)?;
         let worker = WorkerId::parse("worker_id", &request.worker_id).map_err(refuse)?;
-        let worker = market.pools().worker(worker).ok_or_else(|| no_worker(worker))?.slot;
+        let worker = market.pools().worker_slot(worker).ok_or_else(|| no_worker(worker))?;
         let vacancy =
             parse::optional("vacancy_id", &request.vacancy_id, VacancyId::parse).map_err(refuse)?;
         let vacancy = match vacancy {
-            Some(id) => Some(market.pools().vacancy(id).ok_or_else(|| no_vacancy(id))?.slot),
+            Some(id) => Some(market.pools().vacancy_slot(id).ok_or_else(|| no_vacancy(id))?),
             None => None,
         };
         let view = market.snapshot().await.map_err(refuse_market)?;

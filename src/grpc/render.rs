@@ -2,8 +2,8 @@
 
 use super::status::{clip, item_code, reason};
 use crate::domain::{
-    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Labels, Millis, Mobility, MoveCost,
-    Region, Settings, Side, Vacancy, Worker,
+    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Millis, Mobility, MoveCost, Region,
+    Settings, SharedLabels, Side, Vacancy, Worker,
 };
 use crate::events::{Event, Kind, MatchChange, Pairing, Position};
 use crate::market::{Market, PublishedVacancy, PublishedWorker};
@@ -234,8 +234,9 @@ fn ranking<T: ToString>(ids: &[T]) -> pb::Ranking {
     pb::Ranking { ids: ids.iter().map(ToString::to_string).collect() }
 }
 
-fn labels(labels: &Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+fn labels(labels: &SharedLabels) -> BTreeMap<String, String> {
+    let labels = labels.as_deref().into_iter().flatten();
+    labels.map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
 /// A worker's status.
@@ -356,12 +357,14 @@ pub fn round(round: &Round, market: Option<&Market>) -> pb::Round {
             Phase::Waiting | Phase::Indexing => pb::RoundPhase::Indexing,
             Phase::Proposing => pb::RoundPhase::Proposing,
             // Once the certificate is through, the result is on its way to the owner.
-            Phase::Certifying if progress.done == progress.total && progress.total > 0 => {
+            // It counts in strides, past its total in the end.
+            Phase::Certifying if progress.done >= progress.total && progress.total > 0 => {
                 pb::RoundPhase::Committing
             }
             Phase::Certifying => pb::RoundPhase::Certifying,
         };
-        pb::RoundProgress { phase: phase as i32, done: progress.done, total: progress.total }
+        let (done, total) = (progress.done.min(progress.total), progress.total);
+        pb::RoundProgress { phase: phase as i32, done, total }
     });
     let state = match round.state {
         RoundState::Running => pb::RoundState::Running,

@@ -3,6 +3,7 @@
 use super::owner::stop_process;
 use super::{Market, Message, Running};
 use crate::domain::{Reason, Revision, RoundId, VacancySlot, Violation, WorkerSlot};
+use crate::events::Foreseen;
 use crate::matching::{
     self, Binding, Cancelled, Certificate, Control, Matching, Problem, certify, matching_hash,
 };
@@ -50,8 +51,16 @@ impl Market {
             }));
             match cleared {
                 Ok(Ok((clearance, checked))) => {
+                    let foreseen = Foreseen::of(&view, &clearance.pairs);
+                    // While the snapshot is there, each write copies the chunk that it
+                    // touches, and the commit touches them all.
+                    drop(view);
                     // A closed queue means that the market is gone, and the round with it.
-                    let _ = market.queue.blocking_send(Message::Commit { clearance, checked });
+                    let _ = market.queue.blocking_send(Message::Commit {
+                        clearance,
+                        checked,
+                        foreseen,
+                    });
                 }
                 Ok(Err(matching::Error::Cancelled(_))) => {}
                 // Settings without a mechanism are refused when they are made.

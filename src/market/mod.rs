@@ -22,7 +22,7 @@ pub use registry::{Clock, Markets, Options, SystemClock};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
-use crate::events::Log;
+use crate::events::{Foreseen, Log};
 use crate::matching::Control;
 use crate::state::{Clearance, Command, Envelope, Head, Outcome, RequestKey, View};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ enum Message {
         reply: oneshot::Sender<Result<Arc<Outcome>, Error>>,
     },
     /// Commit a finished round.
-    Commit { clearance: Clearance, checked: Arc<LastCleared> },
+    Commit { clearance: Clearance, checked: Arc<LastCleared>, foreseen: Foreseen },
     /// Give a snapshot.
     Snapshot(oneshot::Sender<Arc<View>>),
 }
@@ -130,8 +130,10 @@ impl Market {
         self.last_cleared.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_last_cleared(&self, cleared: Arc<LastCleared>) {
-        *self.last_cleared.write().unwrap_or_else(PoisonError::into_inner) = Some(cleared);
+    /// Replaces the last round's snapshot and matching; gives back those before.
+    fn set_last_cleared(&self, cleared: Arc<LastCleared>) -> Option<Arc<LastCleared>> {
+        let mut last = self.last_cleared.write().unwrap_or_else(PoisonError::into_inner);
+        last.replace(cleared)
     }
 
     /// The most commands that have waited at once.

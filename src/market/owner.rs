@@ -2,10 +2,13 @@
 
 use super::{Error, LastCleared, Market, Message};
 use crate::domain::{CityIx, Millis, VacancySlot, WorkerSlot};
-use crate::events::{self, Batch};
+use crate::events::{self, Batch, Foreseen};
 use crate::journal::{Entry, Journal};
-use crate::state::{Clearance, Command, Decision, Effect, Envelope, Head, Outcome, State, View};
+use crate::state::{
+    Clearance, Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View,
+};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info};
 
@@ -55,7 +58,9 @@ impl Owner {
                 // A caller who left has lost only the answer.
                 let _ = reply.send(answer);
             }
-            Message::Commit { clearance, checked } => self.commit(clearance, checked),
+            Message::Commit { clearance, checked, foreseen } => {
+                self.commit(clearance, checked, foreseen)
+            }
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
                 let _ = reply.send(view.clone());
@@ -63,14 +68,19 @@ impl Owner {
         }
     }
 
-    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>) {
+    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>, foreseen: Foreseen) {
         let round = clearance.round;
+        let started = Instant::now();
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
-        self.market.set_last_cleared(checked);
-        match self.apply(envelope) {
+        let before = self.market.set_last_cleared(checked);
+        // It refers to every record of its market, which takes a while to let go.
+        tokio::task::spawn_blocking(move || drop(before));
+        match self.apply_foreseen(envelope, Some(foreseen)) {
             Ok(outcome) => {
-                info!(market = %self.market.name, %round, revision = outcome.revision.0, "round cleared")
+                let commit_ms = started.elapsed().as_millis() as u64;
+                let revision = outcome.revision.0;
+                info!(market = %self.market.name, %round, revision, commit_ms, "round cleared")
             }
             // Cancelled between the end of its work and its commit.
             Err(error) => debug!(market = %self.market.name, %round, %error, "round not committed"),
@@ -78,7 +88,16 @@ impl Owner {
     }
 
     /// Decides, journals, applies and publishes one command.
-    pub(super) fn apply(&mut self, mut envelope: Envelope) -> Result<Arc<Outcome>, Error> {
+    pub(super) fn apply(&mut self, envelope: Envelope) -> Result<Arc<Outcome>, Error> {
+        self.apply_foreseen(envelope, None)
+    }
+
+    /// The same for a command some of whose events are ready.
+    fn apply_foreseen(
+        &mut self,
+        mut envelope: Envelope,
+        mut foreseen: Option<Foreseen>,
+    ) -> Result<Arc<Outcome>, Error> {
         self.now = self.now.max(envelope.at);
         envelope.at = self.now;
         let Decision { revision, effects, outcome } = self.state.decide(&envelope)?;
@@ -95,9 +114,18 @@ impl Owner {
         let mut touched = Touched::default();
         for effect in entry.effects.iter() {
             touched.note(effect, self.state.view());
-            events::derive(self.state.view(), revision, effect, &mut events);
+            match (effect, foreseen.take()) {
+                (Effect::Rematched(rematch), Some(foreseen)) => {
+                    events.reserve_exact(rematch.ended.len() + rematch.made.len());
+                    events::derive_rematch(self.state.view(), rematch, foreseen, &mut events);
+                }
+                _ => events::derive(self.state.view(), revision, effect, &mut events),
+            }
             self.state.evolve(revision, effect);
             touched.note(effect, self.state.view());
+            if let Effect::Rematched(rematch) = effect {
+                touched.rematch(rematch, self.state.view());
+            }
         }
         touched.settle();
         self.publish(&entry, &touched, events.into());
@@ -109,8 +137,9 @@ impl Owner {
     /// readers learn of the revision.
     fn publish(&self, entry: &Entry, touched: &Touched, events: Box<[events::Event]>) {
         let view = self.state.view();
-        touched.workers.iter().for_each(|slot| self.market.pools.put_worker(view, *slot));
-        touched.vacancies.iter().for_each(|slot| self.market.pools.put_vacancy(view, *slot));
+        // Workers refer to the vacancies that hold them.
+        self.market.pools.put_vacancies(view, &touched.vacancies);
+        self.market.pools.put_workers(view, &touched.workers);
         touched.cities.iter().for_each(|city| self.market.pools.put_counts(view, *city));
         if entry.effects.iter().any(Effect::takes_revision) {
             self.market.log.append(Batch { revision: entry.revision, at: entry.at, events });
@@ -178,9 +207,7 @@ impl Touched {
             Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
                 self.vacancy(*slot, view)
             }
-            Effect::Matched { worker, vacancy }
-            | Effect::Unmatched { worker, vacancy, .. }
-            | Effect::Placed { worker, vacancy } => {
+            Effect::Unmatched { worker, vacancy, .. } | Effect::Placed { worker, vacancy } => {
                 self.worker(*worker, view);
                 self.vacancy(*vacancy, view);
             }
@@ -204,11 +231,26 @@ impl Touched {
         }
     }
 
+    /// Notes the rows of a commit, and all cities: it may have to do with every one.
+    fn rematch(&mut self, rematch: &Rematch, view: &View) {
+        self.cities.extend((0..view.counts.len()).map(CityIx::from_offset));
+        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (worker, vacancy));
+        let made = rematch.made.iter().map(|(worker, vacancy)| (worker, vacancy));
+        let mut vacancies = vec![false; view.vacancies.len()];
+        for (worker, vacancy) in ended.chain(made) {
+            self.workers.push(*worker);
+            vacancies[vacancy.at()] = true;
+        }
+        let touched = (0..).zip(vacancies).filter(|(_, touched)| *touched);
+        self.vacancies.extend(touched.map(|(at, _)| VacancySlot(at)));
+    }
+
     /// Each row once.
     fn settle(&mut self) {
-        self.workers.sort_unstable();
+        // Stable, which is quick for lists that are ascending piece by piece.
+        self.workers.sort();
         self.workers.dedup();
-        self.vacancies.sort_unstable();
+        self.vacancies.sort();
         self.vacancies.dedup();
         self.cities.sort_unstable();
         self.cities.dedup();

@@ -22,6 +22,23 @@ pub enum Ended {
     Declined(MatchSide),
 }
 
+/// What a clearing changes of who holds what: one effect, however many matches, so that a
+/// commit is decided, applied and shown in passes over the columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rematch {
+    /// Held matches that end, ascending by worker.
+    pub ended: Vec<(WorkerSlot, VacancySlot, Ended)>,
+    /// Matches that are made then, tentatively: ascending by worker, who holds nothing.
+    pub made: Vec<(WorkerSlot, VacancySlot)>,
+}
+
+impl Rematch {
+    /// Whether everything stays as it was.
+    pub fn is_empty(&self) -> bool {
+        self.ended.is_empty() && self.made.is_empty()
+    }
+}
+
 /// One thing that happens. Slots and indices beyond the present ones are new rows.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -100,13 +117,8 @@ pub enum Effect {
         /// The status from now on.
         status: VacancyStatus,
     },
-    /// A worker and a vacancy are matched, tentatively.
-    Matched {
-        /// The worker, who holds nothing.
-        worker: WorkerSlot,
-        /// The vacancy.
-        vacancy: VacancySlot,
-    },
+    /// A clearing's matches take the place of those that were held.
+    Rematched(Arc<Rematch>),
     /// A held match ends.
     Unmatched {
         /// The worker.

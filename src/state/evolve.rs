@@ -2,7 +2,7 @@
 //! does not fit the state is a bug, and asserted.
 
 use super::command::Creation;
-use super::effect::{Effect, Ended};
+use super::effect::{Effect, Ended, Rematch};
 use super::view::{
     CityCounts, Held, MatchSide, Round, RoundState, VacancyRow, VacancyStatus, View, WorkerRow,
     WorkerStatus,
@@ -61,7 +61,7 @@ impl State {
                 self.put_vacancy(*slot, vacancy, *status)
             }
             Effect::VacancyLeft { slot, status } => self.vacancy_left(*slot, *status),
-            Effect::Matched { worker, vacancy } => self.matched(*worker, *vacancy),
+            Effect::Rematched(rematch) => self.rematched(rematch),
             Effect::Unmatched { worker, vacancy, ended } => {
                 self.unmatched(*worker, *vacancy, *ended)
             }
@@ -128,8 +128,9 @@ impl State {
             revision,
         };
         if slot.at() == self.view.workers.len() {
-            self.worker_slots.insert(worker.id, slot);
             self.view.workers.push(fresh);
+            let view = &self.view;
+            self.worker_slots.insert(&worker.id, slot, |slot| view.worker(slot).worker.id);
         } else {
             self.uncount_worker(slot);
             let old = self.view.workers.get(slot.at()).clone();
@@ -143,6 +144,7 @@ impl State {
             };
         }
         self.note_deadline(worker.deadline, Subject::Worker(slot));
+        worker.labels.iter().for_each(|labels| self.labels.remember(labels));
         self.count_worker(slot);
     }
 
@@ -164,7 +166,6 @@ impl State {
         let revision = self.view.head.revision;
         self.view.head.changes += 1;
         if slot.at() == self.view.vacancies.len() {
-            self.vacancy_slots.insert(vacancy.id, slot);
             self.view.vacancies.push(VacancyRow {
                 vacancy: vacancy.clone(),
                 status,
@@ -173,6 +174,8 @@ impl State {
                 changed: revision,
                 revision,
             });
+            let view = &self.view;
+            self.vacancy_slots.insert(&vacancy.id, slot, |slot| view.vacancy(slot).vacancy.id);
         } else {
             self.uncount_vacancy(slot);
             let row = self.view.vacancies.get_mut(slot.at());
@@ -188,6 +191,8 @@ impl State {
             }
             self.forget_deadline(deadline, Subject::Vacancy(slot));
         }
+        vacancy.labels.iter().for_each(|labels| self.labels.remember(labels));
+        self.titles.remember(&vacancy.title);
         if status == VacancyStatus::Open {
             self.note_deadline(vacancy.deadline, Subject::Vacancy(slot));
         }
@@ -210,26 +215,49 @@ impl State {
         self.count_vacancy(slot);
     }
 
-    fn matched(&mut self, worker: WorkerSlot, vacancy: VacancySlot) {
-        self.uncount_worker(worker);
-        let revision = self.view.head.revision;
-        let row = self.view.workers.get_mut(worker.at());
-        assert!(row.status == WorkerStatus::Searching, "only a searching worker is matched");
-        row.status = WorkerStatus::Matched;
-        row.revision = revision;
-        row.held = Some(Held {
-            vacancy,
-            worker_confirmed: false,
-            employer_confirmed: false,
-            since: revision,
+    fn rematched(&mut self, rematch: &Rematch) {
+        for (worker, vacancy, ended) in &rematch.ended {
+            self.unmatched(*worker, *vacancy, *ended);
+        }
+        self.hold_workers(&rematch.made);
+        self.hold_at_vacancies(&rematch.made);
+    }
+
+    /// The workers' side of new matches.
+    fn hold_workers(&mut self, made: &[(WorkerSlot, VacancySlot)]) {
+        let view = &mut self.view;
+        let revision = view.head.revision;
+        for (worker, vacancy) in made {
+            let row = view.workers.get_mut(worker.at());
+            assert!(row.status == WorkerStatus::Searching, "only a searching worker is matched");
+            row.status = WorkerStatus::Matched;
+            row.revision = revision;
+            row.held = Some(Held {
+                vacancy: *vacancy,
+                worker_confirmed: false,
+                employer_confirmed: false,
+                since: revision,
+            });
+            let counts = view.counts.get_mut(row.worker.home.at());
+            counts.searching -= 1;
+            counts.matched += 1;
+        }
+        view.head.totals.matched += made.len() as u64;
+    }
+
+    /// The vacancies' side of new matches, vacancy by vacancy: there may be a match for
+    /// every second worker of the market, and each row is looked up once.
+    fn hold_at_vacancies(&mut self, made: &[(WorkerSlot, VacancySlot)]) {
+        let view = &mut self.view;
+        let revision = view.head.revision;
+        for_each_vacancy(made, view.vacancies.len(), |vacancy, workers| {
+            let row = view.vacancies.get_mut(vacancy.at());
+            assert!(row.status == VacancyStatus::Open, "only an open vacancy is matched");
+            row.held.reserve_exact(workers.len());
+            row.held.extend_from_slice(workers);
+            row.revision = revision;
+            view.counts.get_mut(row.vacancy.city.at()).held += workers.len() as u64;
         });
-        self.count_worker(worker);
-        let row = self.view.vacancies.get_mut(vacancy.at());
-        assert!(row.status == VacancyStatus::Open, "only an open vacancy is matched");
-        row.held.push(worker);
-        row.revision = revision;
-        let city = row.vacancy.city;
-        self.view.counts.get_mut(city.at()).held += 1;
     }
 
     fn unmatched(&mut self, worker: WorkerSlot, vacancy: VacancySlot, ended: Ended) {
@@ -369,6 +397,35 @@ impl State {
 
     fn uncount_vacancy(&mut self, slot: VacancySlot) {
         tally_vacancy(&mut self.view, slot, u64::wrapping_sub);
+    }
+}
+
+/// Calls `each` with every vacancy of the matches, ascending, and its workers.
+fn for_each_vacancy(
+    made: &[(WorkerSlot, VacancySlot)],
+    vacancies: usize,
+    mut each: impl FnMut(VacancySlot, &[WorkerSlot]),
+) {
+    let mut ends = vec![0_u32; vacancies];
+    made.iter().for_each(|(_, vacancy)| ends[vacancy.at()] += 1);
+    let mut sum = 0;
+    for count in &mut ends {
+        sum += *count;
+        *count = sum - *count;
+    }
+    // Each count is now where its vacancy's workers start, and moves on to where they end.
+    let mut workers = vec![WorkerSlot(0); made.len()];
+    for (worker, vacancy) in made {
+        let end = &mut ends[vacancy.at()];
+        workers[*end as usize] = *worker;
+        *end += 1;
+    }
+    let mut start = 0;
+    for (at, end) in ends.into_iter().enumerate() {
+        if end > start {
+            each(VacancySlot::from_offset(at), &workers[start as usize..end as usize]);
+        }
+        start = end;
     }
 }
 

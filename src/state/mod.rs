@@ -11,6 +11,8 @@ mod effect;
 mod evolve;
 mod explain;
 mod outcomes;
+mod shared;
+mod slots;
 mod view;
 
 pub use column::{CHUNK_ROWS, Column};
@@ -18,7 +20,7 @@ pub use command::{
     Batch, Clearance, Command, Creation, Envelope, Item, ItemError, Outcome, Refusal, RequestKey,
 };
 pub use decide::Decision;
-pub use effect::{Effect, Ended};
+pub use effect::{Effect, Ended, Rematch};
 pub use explain::{Bar, Bars, Explained, Explainer, Full, PairExplained, Verdict};
 pub use outcomes::Outcomes;
 pub use view::{
@@ -28,10 +30,12 @@ pub use view::{
 
 use crate::domain::limits::{VACANCIES_MAX, WORKERS_MAX};
 use crate::domain::{
-    Incarnation, MarketName, Millis, Revision, SkillIx, SkillName, VacancyId, VacancySlot,
+    Incarnation, Labels, MarketName, Millis, Revision, SkillIx, SkillName, VacancyId, VacancySlot,
     WorkerId, WorkerSlot,
 };
 use crate::preferences::Lottery;
+use shared::Shared;
+use slots::Slots;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -63,8 +67,10 @@ impl Default for Capacity {
 pub struct State {
     view: View,
     capacity: Capacity,
-    worker_slots: HashMap<WorkerId, WorkerSlot, foldhash::fast::RandomState>,
-    vacancy_slots: HashMap<VacancyId, VacancySlot, foldhash::fast::RandomState>,
+    worker_slots: Slots<WorkerSlot>,
+    vacancy_slots: Slots<VacancySlot>,
+    labels: Shared<Labels>,
+    titles: Shared<str>,
     skills: HashMap<SkillName, SkillIx>,
     deadlines: BTreeSet<(Millis, Subject)>,
     outcomes: Outcomes,
@@ -103,8 +109,10 @@ impl State {
         Self {
             view,
             capacity,
-            worker_slots: HashMap::default(),
-            vacancy_slots: HashMap::default(),
+            worker_slots: Slots::default(),
+            vacancy_slots: Slots::default(),
+            labels: Shared::default(),
+            titles: Shared::default(),
             skills: HashMap::default(),
             deadlines: BTreeSet::new(),
             outcomes: Outcomes::default(),
@@ -123,11 +131,11 @@ impl State {
 
     /// The worker's row, if the id is known.
     pub fn worker_slot(&self, id: WorkerId) -> Option<WorkerSlot> {
-        self.worker_slots.get(&id).copied()
+        self.worker_slots.get(id, |slot| self.view.worker(slot).worker.id)
     }
 
     /// The vacancy's row, if the id is known.
     pub fn vacancy_slot(&self, id: VacancyId) -> Option<VacancySlot> {
-        self.vacancy_slots.get(&id).copied()
+        self.vacancy_slots.get(id, |slot| self.view.vacancy(slot).vacancy.id)
     }
 }

@@ -342,26 +342,32 @@ impl View {
         let workers = self.workers.iter().enumerate().filter(|(_, row)| row.status.in_pool());
         let vacancies = self.vacancies.iter().enumerate();
         let vacancies = vacancies.filter(|(_, row)| row.status == VacancyStatus::Open);
+        self.problem_of(
+            workers.map(|(at, row)| seeker(WorkerSlot::from_offset(at), row)).collect(),
+            vacancies.map(|(at, row)| post(VacancySlot::from_offset(at), row)).collect(),
+        )
+    }
+
+    /// The same with these workers and vacancies alone.
+    pub(super) fn problem_among(
+        &self,
+        workers: &[WorkerSlot],
+        vacancies: &[VacancySlot],
+    ) -> Problem {
+        self.problem_of(
+            workers.iter().map(|slot| seeker(*slot, self.worker(*slot))).collect(),
+            vacancies.iter().map(|slot| post(*slot, self.vacancy(*slot))).collect(),
+        )
+    }
+
+    fn problem_of(&self, workers: Vec<Seeker>, vacancies: Vec<Post>) -> Problem {
         let (sets, set_of_city) = self.cap_sets();
         Problem {
             settings: self.head.settings.clone(),
             geography: self.head.geography.clone(),
             lottery: self.head.lottery,
-            workers: workers
-                .map(|(at, row)| Seeker {
-                    worker: row.worker.clone(),
-                    slot: WorkerSlot::from_offset(at),
-                    declined: row.declined.clone(),
-                })
-                .collect(),
-            vacancies: vacancies
-                .map(|(at, row)| Post {
-                    vacancy: row.vacancy.clone(),
-                    slot: VacancySlot::from_offset(at),
-                    openings: row.free(),
-                    target: row.vacancy.target.saturating_sub(row.placed),
-                })
-                .collect(),
+            workers,
+            vacancies,
             sets,
             set_of_city,
         }
@@ -417,6 +423,19 @@ impl View {
             set_of_city[at] = set_of_city[at].or_else(|| innermost(city.region));
         }
         (sets, set_of_city)
+    }
+}
+
+fn seeker(slot: WorkerSlot, row: &WorkerRow) -> Seeker {
+    Seeker { worker: row.worker.clone(), slot, declined: row.declined.clone() }
+}
+
+fn post(slot: VacancySlot, row: &VacancyRow) -> Post {
+    Post {
+        vacancy: row.vacancy.clone(),
+        slot,
+        openings: row.free(),
+        target: row.vacancy.target.saturating_sub(row.placed),
     }
 }
 

@@ -73,7 +73,7 @@ pub fn worker(number: u64) -> Worker {
         mobility: Mobility::Any,
         ranking: None,
         deadline: None,
-        labels: Box::default(),
+        labels: None,
     }
 }
 
@@ -91,7 +91,7 @@ pub fn vacancy(number: u64) -> Vacancy {
         min_fit_bp: None,
         ranking: None,
         deadline: None,
-        labels: Box::default(),
+        labels: None,
     }
 }
 

@@ -131,7 +131,7 @@ impl Case {
                 mobility: Mobility::Any,
                 ranking: Some(list.iter().map(|v| ids[*v]).collect()),
                 deadline: None,
-                labels: Box::default(),
+                labels: None,
             }),
             slot: WorkerSlot::from_offset(at),
             declined: None,
@@ -157,7 +157,7 @@ impl Case {
                 min_fit_bp: None,
                 ranking: Some(list.iter().map(|w| worker_id(*w)).collect()),
                 deadline: None,
-                labels: Box::default(),
+                labels: None,
             };
             Post {
                 vacancy: Arc::new(vacancy),

@@ -3,12 +3,14 @@
 use super::super::State;
 use super::super::command::{Batch, Refusal};
 use super::super::effect::Effect;
+use super::super::shared::Sharing;
 use super::super::view::{VacancyStatus, WorkerStatus};
 use super::{Draft, each, full};
 use crate::domain::limits::SKILLS_MAX;
 use crate::domain::{
-    Geography, Level, Mobility, MobilitySpec, Reason, Requirement, SkillIx, SkillName, Vacancy,
-    VacancyId, VacancySlot, VacancySpec, Violation, Worker, WorkerId, WorkerSlot, WorkerSpec,
+    Geography, Labels, Level, Mobility, MobilitySpec, Reason, Requirement, SharedLabels, SkillIx,
+    SkillName, Vacancy, VacancyId, VacancySlot, VacancySpec, Violation, Worker, WorkerId,
+    WorkerSlot, WorkerSpec,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +56,27 @@ impl<'a> Skills<'a> {
     }
 }
 
+/// What the records of a batch have in common with those of the market.
+struct Common<'a> {
+    skills: Skills<'a>,
+    labels: Sharing<'a, Labels>,
+    titles: Sharing<'a, str>,
+}
+
+impl<'a> Common<'a> {
+    fn of(state: &'a State) -> Self {
+        Self {
+            skills: Skills::new(&state.skills),
+            labels: state.labels.batch(),
+            titles: state.titles.batch(),
+        }
+    }
+
+    fn labels(&mut self, labels: &Labels) -> SharedLabels {
+        (!labels.is_empty()).then(|| self.labels.share(labels, || Arc::new(labels.clone())))
+    }
+}
+
 impl State {
     pub(super) fn upsert_workers(
         &self,
@@ -61,7 +84,7 @@ impl State {
         reopen: bool,
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
-        let mut skills = Skills::new(&self.skills);
+        let mut common = Common::of(self);
         let mut rows = self.view.workers.len();
         each(
             draft,
@@ -81,7 +104,7 @@ impl State {
                         "the worker is placed; set reopen to look again",
                     ));
                 }
-                let worker = self.intern_worker(spec, &mut skills, effects)?;
+                let worker = self.intern_worker(spec, &mut common, effects)?;
                 if old.is_some_and(|old| old.status.in_pool() && *old.worker == worker) {
                     return Ok(0);
                 }
@@ -100,7 +123,7 @@ impl State {
     fn intern_worker(
         &self,
         spec: &WorkerSpec,
-        skills: &mut Skills<'_>,
+        common: &mut Common<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Worker, Violation> {
         let geography = &*self.view.head.geography;
@@ -120,6 +143,7 @@ impl State {
                 Mobility::Listed(listed.into())
             }
         };
+        let skills = &mut common.skills;
         skills.check_room(spec.skills.iter().map(|(name, _)| name))?;
         let mut levels = Vec::with_capacity(spec.skills.len());
         for (name, level) in &spec.skills {
@@ -136,7 +160,7 @@ impl State {
             mobility,
             ranking: spec.ranking.as_deref().map(Into::into),
             deadline: spec.deadline,
-            labels: spec.labels.clone(),
+            labels: common.labels(&spec.labels),
         })
     }
 
@@ -145,7 +169,7 @@ impl State {
         batch: &Batch<VacancySpec>,
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
-        let mut skills = Skills::new(&self.skills);
+        let mut common = Common::of(self);
         let mut rows = self.view.vacancies.len();
         each(
             draft,
@@ -166,7 +190,7 @@ impl State {
                         format!("is {}, but {placed} are placed already", spec.openings),
                     ));
                 }
-                let vacancy = self.intern_vacancy(spec, &mut skills, effects)?;
+                let vacancy = self.intern_vacancy(spec, &mut common, effects)?;
                 let all_placed = placed > 0 && placed == vacancy.openings;
                 let status = if all_placed { VacancyStatus::Filled } else { VacancyStatus::Open };
                 if old.is_some_and(|old| old.status == status && *old.vacancy == vacancy) {
@@ -187,11 +211,12 @@ impl State {
     fn intern_vacancy(
         &self,
         spec: &VacancySpec,
-        skills: &mut Skills<'_>,
+        common: &mut Common<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Vacancy, Violation> {
         let city = self.view.head.geography.city_named(spec.city.as_str());
         let city = city.ok_or_else(|| Geography::unknown_city("city", &spec.city))?;
+        let skills = &mut common.skills;
         skills.check_room(spec.requirements.iter().map(|r| &r.skill))?;
         let mut requirements = Vec::with_capacity(spec.requirements.len());
         for requirement in &spec.requirements {
@@ -207,7 +232,7 @@ impl State {
             id: spec.id,
             city,
             employer: spec.employer.clone(),
-            title: spec.title.clone(),
+            title: common.titles.share(&spec.title, || spec.title.as_ref().into()),
             openings: spec.openings,
             target: spec.target,
             salary: spec.salary,
@@ -215,7 +240,7 @@ impl State {
             min_fit_bp: spec.min_fit_bp,
             ranking: spec.ranking.as_deref().map(Into::into),
             deadline: spec.deadline,
-            labels: spec.labels.clone(),
+            labels: common.labels(&spec.labels),
         })
     }
 

@@ -1,13 +1,13 @@
 //! Decides about rounds: start, cancel, commit, and what time brings.
 
 use super::super::command::{Clearance, Refusal};
-use super::super::effect::{Effect, Ended};
+use super::super::effect::{Effect, Ended, Rematch};
 use super::super::view::{RoundState, VacancyStatus, View, WorkerStatus};
 use super::super::{State, Subject};
 use super::Draft;
 use crate::domain::{Clearing, Millis, Reason, RoundId, VacancySlot, Violation, WorkerSlot};
 use crate::matching;
-use std::collections::HashMap;
+use std::sync::Arc;
 
 impl State {
     pub(super) fn start_round(
@@ -104,6 +104,9 @@ impl State {
 
     /// Commits what a round found at its snapshot: pairs that changes have made
     /// impossible since are dissolved, and the rest of those changes waits.
+    ///
+    /// Everybody else who writes waits for this, so it is made of passes over the columns
+    /// in their order.
     pub(super) fn commit(
         &self,
         clearance: &Clearance,
@@ -111,111 +114,138 @@ impl State {
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
         self.running(clearance.round)?;
-        let possible = self.still_possible(clearance);
-        let kept = self.within_capacity(possible);
+        let (possible, done) = self.still_possible(clearance);
+        let kept = self.view.within_capacity(possible);
         let mut summary = clearance.summary;
-        summary.dissolved =
-            clearance.pairs.len() as u64 - kept.len() as u64 - self.placed_since(clearance);
-        let next: HashMap<WorkerSlot, VacancySlot> = kept.iter().copied().collect();
-        let found: HashMap<WorkerSlot, VacancySlot> = clearance.pairs.iter().copied().collect();
-        let mut matched = Vec::new();
-        for (at, row) in self.view.workers.iter().enumerate() {
-            if !row.status.in_pool() {
-                continue;
-            }
-            let worker = WorkerSlot::from_offset(at);
-            let old = row.held.map(|held| held.vacancy);
-            let new = next.get(&worker).copied();
-            if old == new {
-                continue;
-            }
-            if let Some(vacancy) = old {
-                let lost = new.is_none() && found.contains_key(&worker);
-                let ended =
-                    if lost { Ended::Dissolved } else { self.view.why_ended(worker, vacancy, new) };
-                draft.effects.push(Effect::Unmatched { worker, vacancy, ended });
-            }
-            matched.extend(new.map(|vacancy| Effect::Matched { worker, vacancy }));
+        summary.dissolved = (clearance.pairs.len() - kept.len() - done) as u64;
+        let rematch = self.view.rematch(&clearance.pairs, &kept);
+        if !rematch.is_empty() {
+            draft.effects.push(Effect::Rematched(Arc::new(rematch)));
         }
-        draft.effects.append(&mut matched);
         draft.round = Some(clearance.round);
         draft.effects.push(Effect::RoundCleared { id: clearance.round, summary, at });
         Ok(())
     }
 
-    /// The pairs that both sides could still enter into. Only what has changed since
-    /// the snapshot is evaluated again.
-    fn still_possible(&self, clearance: &Clearance) -> Vec<(WorkerSlot, VacancySlot)> {
+    /// The pairs that both sides could still enter into, and how many are done: their
+    /// worker was placed in that very vacancy meanwhile. Only what has changed since the
+    /// snapshot is evaluated again.
+    fn still_possible(&self, clearance: &Clearance) -> (Vec<Match>, usize) {
         let head = &self.view.head;
         let snapshot = head.round(clearance.round).map_or(head.revision, |round| round.snapshot);
         let terms_changed = head.terms_changed > snapshot;
-        let possible = clearance.pairs.iter().copied().filter(|(worker, vacancy)| {
-            let (seeker, post) = (self.view.worker(*worker), self.view.vacancy(*vacancy));
-            let present = seeker.status.in_pool() && post.status == VacancyStatus::Open;
+        // The vacancies of neighbouring workers lie far apart: what decides about most
+        // pairs is copied out of their rows first.
+        let posts = self.view.vacancies.iter();
+        let posts: Vec<(bool, bool)> = posts
+            .map(|post| (post.status == VacancyStatus::Open, post.changed <= snapshot))
+            .collect();
+        let mut possible = Vec::with_capacity(clearance.pairs.len());
+        let mut done = 0;
+        for (worker, vacancy) in &clearance.pairs {
+            let seeker = self.view.worker(*worker);
+            let (open, unchanged) = posts[vacancy.at()];
+            let placed = seeker.status == WorkerStatus::Placed;
+            if placed && seeker.held.is_some_and(|held| held.vacancy == *vacancy) {
+                done += 1;
+            }
             let declined =
                 seeker.declined.as_ref().is_some_and(|slots| slots.binary_search(vacancy).is_ok());
-            if !present || declined {
-                return false;
+            if !seeker.status.in_pool() || !open || declined {
+                continue;
             }
-            let unchanged =
-                !terms_changed && seeker.changed <= snapshot && post.changed <= snapshot;
-            unchanged || head.terms().pair(&seeker.worker, &post.vacancy).is_acceptable()
-        });
-        possible.collect()
+            let unchanged = unchanged && !terms_changed && seeker.changed <= snapshot;
+            let accepts = || {
+                let post = &self.view.vacancy(*vacancy).vacancy;
+                head.terms().pair(&seeker.worker, post).is_acceptable()
+            };
+            if unchanged || accepts() {
+                possible.push((*worker, *vacancy));
+            }
+        }
+        (possible, done)
     }
+}
 
-    /// Pairs of the clearance whose worker was placed in that very vacancy meanwhile:
-    /// they are not dissolved, they are done.
-    fn placed_since(&self, clearance: &Clearance) -> u64 {
-        let placed = clearance.pairs.iter().filter(|(worker, vacancy)| {
-            let row = self.view.worker(*worker);
-            row.status == WorkerStatus::Placed
-                && row.held.is_some_and(|held| held.vacancy == *vacancy)
-        });
-        placed.count() as u64
+/// A worker and a vacancy, by their rows.
+type Match = (WorkerSlot, VacancySlot);
+
+impl View {
+    /// The difference between what is held now and `kept`, of what a round `found`; both
+    /// ascending by worker.
+    fn rematch(&self, found: &[Match], kept: &[Match]) -> Rematch {
+        let (mut found, mut kept) = (found.iter().peekable(), kept.iter().peekable());
+        let mut rematch = Rematch::default();
+        for (at, row) in self.workers.iter().enumerate() {
+            let worker = WorkerSlot::from_offset(at);
+            let was_found = found.next_if(|(found, _)| *found == worker).is_some();
+            let new = kept.next_if(|(kept, _)| *kept == worker).map(|(_, vacancy)| *vacancy);
+            let old = row.held.map(|held| held.vacancy);
+            if old == new || !row.status.in_pool() {
+                continue;
+            }
+            if let Some(vacancy) = old {
+                let lost = new.is_none() && was_found;
+                let ended =
+                    if lost { Ended::Dissolved } else { self.why_ended(worker, vacancy, new) };
+                rematch.ended.push((worker, vacancy, ended));
+            }
+            rematch.made.extend(new.map(|vacancy| (worker, vacancy)));
+        }
+        rematch
     }
 
     /// What fits into openings and caps as they are now; where they have shrunk since
     /// the snapshot, the choice function picks.
-    fn within_capacity(
-        &self,
-        pairs: Vec<(WorkerSlot, VacancySlot)>,
-    ) -> Vec<(WorkerSlot, VacancySlot)> {
-        if self.view.has_room_for(&pairs) {
+    fn within_capacity(&self, pairs: Vec<Match>) -> Vec<Match> {
+        let mut held = vec![0_u32; self.vacancies.len()];
+        pairs.iter().for_each(|(_, vacancy)| held[vacancy.at()] += 1);
+        let crowded: Vec<bool> =
+            self.vacancies.iter().zip(&held).map(|(row, held)| *held > row.free()).collect();
+        let caps_hold = self.caps_hold(&held);
+        if caps_hold && !crowded.contains(&true) {
             return pairs;
         }
-        let problem = self.view.problem();
-        let workers: HashMap<WorkerSlot, u32> =
-            (0..).zip(&problem.workers).map(|(n, seeker)| (seeker.slot, n)).collect();
-        let vacancies: HashMap<VacancySlot, u32> =
-            (0..).zip(&problem.vacancies).map(|(n, post)| (post.slot, n)).collect();
-        let offers: Vec<(u32, u32)> =
-            pairs.iter().map(|(w, v)| (workers[w], vacancies[v])).collect();
-        let kept = matching::choose(&problem, &offers).into_iter();
-        kept.map(|(w, v)| (problem.workers[w as usize].slot, problem.vacancies[v as usize].slot))
-            .collect()
+        // Where every cap has room for all, each vacancy chooses by itself.
+        let (mut kept, contested): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(_, vacancy)| caps_hold && !crowded[vacancy.at()]);
+        kept.extend(self.chosen(&contested));
+        kept.sort_unstable();
+        kept
     }
-}
 
-impl View {
-    /// Whether no vacancy, city or region would hold more than it may.
-    fn has_room_for(&self, pairs: &[(WorkerSlot, VacancySlot)]) -> bool {
-        let mut held: HashMap<VacancySlot, u32> = HashMap::new();
-        let mut by_city = vec![0_u64; self.head.geography.cities.len()];
-        for (_, vacancy) in pairs {
-            *held.entry(*vacancy).or_default() += 1;
-            by_city[self.vacancy(*vacancy).vacancy.city.at()] += 1;
-        }
-        if held.iter().any(|(slot, count)| *count > self.vacancy(*slot).free()) {
-            return false;
-        }
+    /// Whether every capped city and region has room for so many at each vacancy.
+    fn caps_hold(&self, held: &[u32]) -> bool {
         let (sets, set_of_city) = self.cap_sets();
-        let mut inside = vec![0_u64; sets.len()];
-        for (city, count) in by_city.into_iter().enumerate() {
-            let around = std::iter::successors(set_of_city[city], |set| sets[*set as usize].parent);
-            around.for_each(|set| inside[set as usize] += count);
+        if sets.is_empty() {
+            return true;
         }
-        sets.iter().zip(inside).all(|(set, count)| count <= set.capacity)
+        let mut inside = vec![0_u64; sets.len()];
+        for (row, held) in self.vacancies.iter().zip(held).filter(|(_, held)| **held > 0) {
+            let innermost = set_of_city[row.vacancy.city.at()];
+            let around = std::iter::successors(innermost, |set| sets[*set as usize].parent);
+            around.for_each(|set| inside[set as usize] += u64::from(*held));
+        }
+        sets.iter().zip(inside).all(|(set, inside)| inside <= set.capacity)
+    }
+
+    /// The choice function applied to these pairs.
+    fn chosen(&self, pairs: &[Match]) -> Vec<Match> {
+        let mut workers: Vec<_> = pairs.iter().map(|(worker, _)| *worker).collect();
+        let mut vacancies: Vec<_> = pairs.iter().map(|(_, vacancy)| *vacancy).collect();
+        vacancies.sort_unstable();
+        vacancies.dedup();
+        workers.dedup();
+        let offers: Vec<(u32, u32)> = pairs
+            .iter()
+            .filter_map(|(worker, vacancy)| {
+                let w = workers.binary_search(worker).ok()?;
+                Some((w as u32, vacancies.binary_search(vacancy).ok()? as u32))
+            })
+            .collect();
+        let problem = self.problem_among(&workers, &vacancies);
+        let kept = matching::choose(&problem, &offers).into_iter();
+        kept.map(|(w, v)| (workers[w as usize], vacancies[v as usize])).collect()
     }
 
     /// Why a clearing ended a match: for something that the worker likes better, or not.
