@@ -115,7 +115,9 @@ impl Panel {
                  stroke-width=\"4\" paint-order=\"stroke\"",
                 self.colour
             );
-            text(f, (cx - 9.0, cy - 5.0), &style, &short(last.1))?;
+            // Above the point, unless that is outside the plot.
+            let up = if cy < 24.0 { -4.0 } else { 5.0 };
+            text(f, (cx - 9.0, cy - up), &style, &short(last.1))?;
         }
         Ok(())
     }
