@@ -14,13 +14,15 @@
 //! * [`preferences`]: what workers want and what vacancies want;
 //! * [`domain`]: plain types.
 //!
-//! [`generate`] makes markets from bundled real data; [`proto`] is the generated API.
+//! [`generate`] makes markets from bundled real data; [`proto`] is the generated API;
+//! [`heap`] is the binary's allocator, which tells what a clearing holds.
 
 pub mod cli;
 pub mod domain;
 pub mod events;
 pub mod generate;
 pub mod grpc;
+pub mod heap;
 pub mod http;
 pub mod journal;
 pub mod market;

@@ -12,8 +12,9 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 9] =
-    ["serve", "demo", "generate", "import", "clear", "watch", "explain", "verify", "solve"];
+const COMMANDS: [&str; 10] = [
+    "serve", "demo", "generate", "import", "clear", "watch", "explain", "verify", "solve", "bench",
+];
 
 /// An address where nobody listens: port 1 is reserved and needs privileges.
 const NOBODY: &str = "http://127.0.0.1:1";

@@ -136,7 +136,8 @@ fn write_pools(generator: &Generator, directory: &Directory) -> Result<(u64, u64
     Ok((workers.finish()?, vacancies.finish()?, openings))
 }
 
-fn metros(text: &str) -> Result<usize, String> {
+/// Reads a number of metros.
+pub fn metros(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(metros) if (1..=METROS_MAX).contains(&metros) => Ok(metros),
         _ => Err(format!("must be 1..{METROS_MAX}")),

@@ -10,7 +10,11 @@
 //! | `events` | following a stream across reconnections; events in one line |
 //! | `rounds` | starting a round, awaiting it; verifying |
 //! | `local` | a server in this process |
+//! | `process` | what the process has used |
+//!
+//! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
 
+mod bench;
 mod clear;
 mod client;
 mod demo;
@@ -24,6 +28,7 @@ mod import;
 mod loader;
 mod local;
 mod output;
+mod process;
 mod rounds;
 mod serve;
 mod solve;
@@ -72,6 +77,7 @@ enum Command {
     Explain(explain::Args),
     Verify(verify::Args),
     Solve(solve::Args),
+    Bench(bench::Args),
     Health(health::Args),
 }
 
@@ -108,6 +114,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Explain(args) => explain::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
+        Command::Bench(args) => bench::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
     }
 }

@@ -11,7 +11,8 @@
 //!   deferred acceptance are loops over these two;
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
 //! * [`certify`]: an independent check that shares no index with the engine;
-//! * [`naive`]: the slow and obvious twin that the tests compare the engine with.
+//! * [`naive`]: the slow and obvious twin that the tests compare the engine with;
+//! * [`lists`]: the classical problem beside this one, preferences as explicit lists.
 //!
 //! Gale and Shapley, "College Admissions and the Stability of Marriage" (1962);
 //! Kamada and Kojima, "Efficient Matching under Distributional Constraints" (2015);
@@ -30,6 +31,7 @@ mod hash;
 mod index;
 mod kernels;
 mod key;
+pub mod lists;
 pub mod naive;
 mod postings;
 pub mod problem;

@@ -1,7 +1,7 @@
 //! `gale demo`: a whole market in one command, over the same API as everybody's.
 
+mod paste;
 mod picture;
-mod process;
 mod watcher;
 
 use super::client::Client;
@@ -12,6 +12,7 @@ use super::generate::{PlanArgs, market};
 use super::loader::{Loader, Report, Source};
 use super::local::Local;
 use super::output::{Output, bar, spinner, thousands};
+use super::process;
 use super::{rounds, stop_signal};
 use crate::generate::{Generated, generate};
 use crate::proto::v1::{Certificate, Round, RoundState, RoundSummary};
@@ -222,7 +223,7 @@ async fn show(client: &Client, say: Narrator) -> Result<(), Error> {
     }
     output.line("")?;
     output.line(output.heading("Try next, in another terminal:"))?;
-    let gale = process::command();
+    let gale = paste::command();
     let target = format!("--server {} --market {MARKET}", client.url());
     if let Some(worker) = matched.or(unmatched) {
         output.line(format_args!("  {gale} explain {worker} {target}"))?;

@@ -1,15 +1,7 @@
-//! What the demo tells about its own process.
+//! How to call this process again.
 
 use std::env;
 use std::path::Path;
-
-/// The most memory this process has held, in bytes; 0 where the system does not say.
-pub fn peak_rss_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
-}
 
 /// How to call this binary from the directory it was started in, ready to paste.
 pub fn command() -> String {

@@ -1,0 +1,122 @@
+//! `gale bench`: what the engine costs on this machine, without a server around it.
+//!
+//! | file | for |
+//! |---|---|
+//! | `clear` | a generated market of any size, cleared and checked |
+//! | `national` | the same for the whole country |
+//! | `lists` | published instances of explicit lists |
+//! | `growth` | `clear` at a row of sizes: the plot of docs/PERFORMANCE.md |
+//! | `market` | a generated market as a clearing's problem |
+//! | `run` | clearing it, checking it, and the figures of both |
+//! | `plot` | the drawing |
+
+mod clear;
+mod growth;
+mod lists;
+mod market;
+mod national;
+mod plot;
+mod run;
+
+use super::error::Error;
+use super::output::Output;
+use crate::domain::Side;
+
+/// Measures the engine on generated markets, without a server.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Every figure is measured while the command runs; blocking pairs come from the independent check,
+and any of them is exit code 1. Nothing else should run on the machine meanwhile.
+
+Example:
+  gale bench clear --workers 100000 --openings-per-worker 0.75
+  gale bench national --json | jq .clear_ms
+  gale bench lists --instance d")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Clear(clear::Args),
+    National(national::Args),
+    Lists(lists::Args),
+    Growth(growth::Args),
+}
+
+/// Runs the benchmark, which keeps all cores: nothing else waits in this process.
+pub fn run(args: &Args, output: Output) -> Result<(), Error> {
+    match &args.command {
+        Command::Clear(args) => clear::run(args, output),
+        Command::National(args) => national::run(args, output),
+        Command::Lists(args) => lists::run(args, output),
+        Command::Growth(args) => growth::run(args, output),
+    }
+}
+
+/// On how many threads.
+#[derive(Clone, Debug, clap::Args)]
+struct Threads {
+    /// Threads; default: one per core. The matching is the same for any number.
+    #[arg(long = "threads", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    number: Option<u16>,
+}
+
+impl Threads {
+    fn number(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.number.map_or_else(all, usize::from)
+    }
+}
+
+/// How a market is cleared.
+#[derive(Clone, Debug, clap::Args)]
+struct Mechanism {
+    #[command(flatten)]
+    threads: Threads,
+    /// Who proposes.
+    #[arg(long, value_name = "SIDE", value_enum, default_value_t = SideArg::Worker)]
+    side: SideArg,
+    /// Caps every city at 40% of its openings, and says whose offers a full city keeps.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t = CapsArg::None)]
+    caps: CapsArg,
+}
+
+impl Mechanism {
+    /// Refuses what has no proven mechanism, before anything is generated for it.
+    fn check(&self) -> Result<(), Error> {
+        if self.side == SideArg::Vacancy && self.caps == CapsArg::Targets {
+            let message = "--side vacancy: vacancies cannot propose under --caps targets";
+            return Err(Error::Usage(message.into()));
+        }
+        Ok(())
+    }
+
+    fn side(&self) -> Side {
+        match self.side {
+            SideArg::Worker => Side::Worker,
+            SideArg::Vacancy => Side::Vacancy,
+        }
+    }
+}
+
+/// Who proposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SideArg {
+    /// Workers: the worker-optimal stable matching.
+    Worker,
+    /// Vacancies: the worker-pessimal stable matching.
+    Vacancy,
+}
+
+/// Whether cities are capped, and whose offers a full city keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum CapsArg {
+    /// No caps.
+    None,
+    /// The best scores.
+    Score,
+    /// First each vacancy's places up to its target, then the rest in turn.
+    Targets,
+}

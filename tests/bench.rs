@@ -1,0 +1,154 @@
+//! `gale bench` as its users meet it: the keys of its JSON, the matchings behind them.
+//! How long anything takes is not tested: these markets are too small to say.
+
+use serde_json::Value;
+
+#[path = "common/binary.rs"]
+mod binary;
+
+use binary::{fails, json, ok, path};
+
+/// The keys that are promised, and those that came on top.
+const PROMISED: [&str; 18] = [
+    "workers",
+    "vacancies",
+    "openings",
+    "matched",
+    "moved",
+    "acceptable_mean",
+    "build_ms",
+    "clear_ms",
+    "clear_cpu_ms",
+    "verify_ms",
+    "proposals",
+    "queries",
+    "evaluations",
+    "engine_bytes",
+    "peak_rss_bytes",
+    "matching_hash",
+    "blocking_pairs",
+    "threads",
+];
+const BESIDE: [&str; 4] = ["sampled", "evaluations_per_query", "pairs_examined", "violations"];
+
+/// A small market, cleared; stable, or the command had failed.
+fn clear(more: &[&str]) -> Value {
+    let arguments = ["bench", "clear", "--workers", "5000", "--seed", "7", "--json"];
+    let figures = json(&ok(&[&arguments[..], more].concat()));
+    assert_eq!(figures["workers"], 5_000);
+    assert_eq!(figures["blocking_pairs"], 0);
+    assert_eq!(figures["violations"], 0);
+    figures
+}
+
+fn number(figures: &Value, key: &str) -> f64 {
+    figures[key].as_f64().unwrap_or_else(|| panic!("{key} is a number in {figures}"))
+}
+
+/// Goal: the documented keys are there, no others, and mean what they say.
+#[test]
+fn figures_have_the_documented_keys() {
+    let figures = clear(&["--openings-per-worker", "0.75"]);
+    let keys: Vec<&String> = figures.as_object().unwrap().keys().collect();
+    let mut documented = [&PROMISED[..], &BESIDE[..]].concat();
+    documented.sort_unstable();
+    assert_eq!(keys, documented);
+    assert_eq!(figures["openings"], 3_750);
+    assert_eq!(figures["sampled"], 200);
+    assert!(number(&figures, "matched") > 1_000.0, "{figures}");
+    assert!(number(&figures, "moved") < number(&figures, "matched"), "{figures}");
+    assert!(number(&figures, "acceptable_mean") > 1.0, "{figures}");
+    assert!(number(&figures, "proposals") >= number(&figures, "matched"), "{figures}");
+    assert!(number(&figures, "pairs_examined") > 10_000.0, "{figures}");
+    let engine = number(&figures, "engine_bytes");
+    assert!(engine > 5_000.0 * 8.0, "an index takes more than {engine} bytes");
+    assert!(engine < number(&figures, "peak_rss_bytes"), "{figures}");
+    let hash = figures["matching_hash"].as_str().unwrap();
+    assert!(hash.len() == 16 && u64::from_str_radix(hash, 16).is_ok(), "{hash}");
+}
+
+/// Goal: the matching depends on the market alone, not on threads, and on what the options say.
+#[test]
+fn options_do_what_they_say() {
+    let one = clear(&["--threads", "1"]);
+    let two = clear(&["--threads", "2"]);
+    let same = ["matching_hash", "matched", "proposals", "evaluations", "acceptable_mean"];
+    for key in same {
+        assert_eq!(one[key], two[key], "{key}");
+    }
+    assert_eq!((&one["threads"], &two["threads"]), (&Value::from(1), &Value::from(2)));
+    // The rural hospitals theorem: both ends of the stable matchings match as many.
+    let vacancies = clear(&["--side", "vacancy"]);
+    assert_eq!(vacancies["matched"], one["matched"]);
+    for caps in ["score", "targets"] {
+        let capped = clear(&["--caps", caps]);
+        assert!(number(&capped, "matched") < number(&one, "matched"), "{caps}: {capped}");
+        assert_ne!(capped["matching_hash"], one["matching_hash"], "{caps}");
+    }
+    let few = clear(&["--metros", "3"]);
+    assert_ne!(few["matching_hash"], one["matching_hash"]);
+}
+
+/// Goal: what cannot be measured is wrong usage, and says why.
+#[test]
+fn wrong_usage_is_code_2() {
+    let clear = ["bench", "clear", "--workers", "100"];
+    let refused = |more: &[&str]| fails(&[&clear[..], more].concat(), 2);
+    assert!(refused(&["--side", "vacancy", "--caps", "targets"]).contains("--caps targets"));
+    assert!(refused(&["--openings-per-worker", "0"]).contains("0.001..100"));
+    assert!(refused(&["--metros", "394"]).contains("1..393"));
+    assert!(refused(&["--threads", "0"]).contains("1..=1024"));
+    fails(&["bench", "clear", "--workers", "0"], 2);
+    fails(&["bench", "clear"], 2);
+    assert!(fails(&["bench", "lists", "--instance", "e"], 2).contains("a, b, c, d"));
+    fails(&["bench", "growth", "--redraw", "--sizes", "10"], 2);
+}
+
+/// Goal: every subcommand has an example, and says what it prints.
+#[test]
+fn help_has_examples() {
+    for command in ["clear", "national", "lists", "growth"] {
+        let help = ok(&["bench", command, "--help"]);
+        assert!(help.contains(&format!("Example:\n  gale bench {command}")), "{help}");
+    }
+    let help = ok(&["bench", "clear", "--help"]);
+    for key in PROMISED {
+        assert!(help.contains(key), "{key} is not in {help}");
+    }
+}
+
+/// Goal: a published instance has its known matching, by any number of threads.
+#[test]
+fn published_lists_are_solved() {
+    for threads in ["1", "2"] {
+        let figures =
+            json(&ok(&["bench", "lists", "--instance", "a", "--threads", threads, "--json"]));
+        assert_eq!(figures["instance"], "a");
+        assert_eq!(figures["fnv1a64"], "47f67b2aea0d42b3");
+        assert_eq!(figures["known"], true);
+        assert_eq!((&figures["workers"], &figures["vacancies"]), (&1_000.into(), &100.into()));
+        assert_eq!(figures["proposals"], 1_757);
+        assert!(figures["rank_build_ms"].is_number() && figures["solve_ms"].is_number());
+    }
+    assert!(ok(&["bench", "lists", "--instance", "a"]).contains("the known one"));
+}
+
+/// Goal: growth measures each size, and its drawing can be made again from its figures.
+#[test]
+fn growth_is_measured_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, svg) = (folder.path().join("growth.csv"), folder.path().join("growth.svg"));
+    let files = ["--csv", path(&csv), "--svg", path(&svg)];
+    let growth = |more: &[&str]| ok(&[&["bench", "growth"][..], &files[..], more].concat());
+    let measured = json(&growth(&["--sizes", "2000,1000", "--threads", "1", "--json"]));
+    let sizes = measured["sizes"].as_array().unwrap();
+    let workers: Vec<_> = sizes.iter().map(|figures| &figures["workers"]).collect();
+    assert_eq!(workers, [1_000, 2_000]);
+    let drawing = std::fs::read_to_string(&svg).unwrap();
+    assert!(drawing.starts_with("<svg ") && drawing.trim_end().ends_with("</svg>"), "{drawing}");
+    assert_eq!(drawing.matches("<circle ").count(), 6, "two points in each of three panels");
+    std::fs::remove_file(&svg).unwrap();
+    let text = growth(&["--redraw"]);
+    assert!(text.contains("1,000") && text.contains("2,000"), "{text}");
+    assert_eq!(std::fs::read_to_string(&svg).unwrap(), drawing);
+}
