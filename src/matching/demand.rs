@@ -74,6 +74,11 @@ impl Menu {
         self.offers[..self.len].iter().map(|(_, offer)| *offer)
     }
 
+    /// Whether there is no offer.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Whether there may be more offers than there was room for.
     pub fn is_full(&self) -> bool {
         self.len == self.room

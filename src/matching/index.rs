@@ -188,14 +188,6 @@ impl<'p> Index<'p> {
         }
     }
 
-    /// The least one-off cost of a move from `home` to any other city.
-    pub fn least_move(&self, home: CityIx) -> i64 {
-        let cities = 0..self.problem.geography.cities.len();
-        let terms = self.terms();
-        let others = cities.map(CityIx::from_offset).filter(|city| *city != home);
-        others.map(|city| terms.move_cost(home, city)).min().unwrap_or(0)
-    }
-
     /// Whether worker `w` and the vacancy at `place` never meet again.
     #[inline]
     pub fn has_declined(&self, w: u32, place: u32) -> bool {

@@ -37,6 +37,11 @@ impl Key {
         u32::MAX - self.0 as u32
     }
 
+    /// The next key below: a bid with the same key may win or lose by its vacancy.
+    pub(super) fn below(self) -> Self {
+        if self == Self::CLOSED { self } else { Self(self.0.saturating_sub(1)) }
+    }
+
     pub(super) fn bits(self) -> u64 {
         self.0
     }

@@ -19,6 +19,7 @@
 //! Azevedo and Leshno, "A Supply and Demand Framework for Two-Sided Matching
 //! Markets" (2016), from which come the words demand and cutoff.
 
+mod audit;
 mod certificate;
 mod choice;
 mod clear;
@@ -27,6 +28,7 @@ mod cutoff;
 mod demand;
 mod engine;
 mod fitting;
+mod frozen;
 mod hash;
 mod index;
 mod kernels;

@@ -233,7 +233,7 @@ impl Table {
 /// All workers in the order in which they first ask: by how far they look, home and
 /// strength; those who would move anywhere by what they can do. Where neighbours are
 /// alike, the one who wins ties comes first.
-fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
+pub(super) fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
     let key = |w: &u32| {
         let worker = &problem.workers[*w as usize].worker;
         let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
