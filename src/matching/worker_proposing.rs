@@ -24,6 +24,8 @@ use std::sync::{PoisonError, RwLock};
 /// Workers who ask at once. In a larger batch more of them find that somebody of the
 /// same batch was there first; in a smaller one, threads spend more on waiting.
 const BATCH: usize = 2_048;
+/// A batch is contested if more than one in so many must ask again.
+const CONTESTED_SHARE: usize = 4;
 /// Workers who ask one after the other, at least, before another thread is worth it.
 const SHARE_MIN: usize = 32;
 
@@ -31,8 +33,9 @@ const SHARE_MIN: usize = 32;
 /// as there are, and each keeps the best few offers. Then they propose, one after the
 /// other; who finds an offer gone, or loses it, goes on to the next that she has kept.
 /// Cutoffs only rise, so what still stands is still her best; who has none left, but may
-/// have had more, asks again with the next batch. Nothing of this depends on the number
-/// of threads.
+/// have had more, asks again with the next batch. Where all want the same, most of a
+/// batch have none left, time and again: after such a batch they ask at once, in their
+/// turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
     let Engine { index, seats, scratch, counters, .. } = engine;
     let order = order(index.problem, &index.ranks);
@@ -52,6 +55,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
         let mut table = Table::of(index);
         let mut fresh = order.into_iter();
         let mut batch: Vec<u32> = Vec::with_capacity(BATCH);
+        let mut contested = false;
         loop {
             let again = batch.len();
             batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
@@ -61,7 +65,10 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             let menus = round.ask(&batch);
             let mut seats = seats.write().unwrap_or_else(PoisonError::into_inner);
             let first_turns = (batch.len() - again) as u64;
-            batch = table.settle(index, &mut seats, &batch, menus);
+            let scratch = contested.then_some(&mut *round.scratch);
+            let left = table.settle(index, &mut seats, scratch, &batch, menus);
+            contested = left.len() * CONTESTED_SHARE > batch.len();
+            batch = left;
             control.advance(first_turns)?;
         }
         counters.proposals += table.proposals;
@@ -176,57 +183,80 @@ impl Table {
     }
 
     /// The batch proposes, and whoever is displaced, until all hold something or have
-    /// nothing left. Returns who must ask again.
+    /// nothing left. Returns who must ask again. With `scratch` nobody must: who has
+    /// nothing left asks at once, and proposes before anybody else does.
     fn settle(
         &mut self,
         index: &Index,
         seats: &mut Seats,
+        mut scratch: Option<&mut Scratch>,
         batch: &[u32],
         menus: Vec<Menu>,
     ) -> Vec<u32> {
         let mut again = Vec::new();
         for (w, menu) in batch.iter().zip(menus) {
-            self.may_ask[*w as usize] = menu.is_full();
-            let kept = menu.offers().rev().map(|offer| Kept {
-                value: offer.value,
-                place: offer.place,
-                score: offer.key.score() as i32,
-            });
-            self.kept[*w as usize] = kept.collect();
-            self.queue(index, seats, *w, &mut again);
+            self.keep(*w, &menu);
         }
-        while let Some((value, key, w)) = self.proposers.pop() {
-            let kept = &mut self.kept[w as usize];
-            let Some(Kept { place, .. }) = kept.pop() else { continue };
-            let offer = Offer { place, value, key };
-            if !seats.takes(index, offer) {
-                self.queue(index, seats, w, &mut again);
-                continue;
+        let mut free: Vec<u32> = batch.iter().rev().copied().collect();
+        loop {
+            while let Some(w) = free.pop() {
+                if self.line_up(index, seats, w) || !self.may_ask[w as usize] {
+                    continue;
+                }
+                let Some(scratch) = scratch.as_deref_mut() else {
+                    again.push(w);
+                    continue;
+                };
+                self.keep(w, &demand(index, seats, scratch, w, Menu::ROOM));
+                free.extend(self.propose(index, seats, w));
             }
-            self.proposals += 1;
-            if let Some(displaced) = seats.enter(index, w, offer) {
-                self.queue(index, seats, displaced, &mut again);
-            }
+            let Some((_, _, w)) = self.proposers.pop() else { return again };
+            free.extend(self.propose(index, seats, w));
         }
-        again
     }
 
-    /// Lines a worker up with the best of her offers that still stands.
-    fn queue(&mut self, index: &Index, seats: &Seats, w: u32, again: &mut Vec<u32>) {
-        let rank = index.ranks.worker[w as usize];
+    /// Keeps what a worker has asked for.
+    fn keep(&mut self, w: u32, menu: &Menu) {
+        self.may_ask[w as usize] = menu.is_full() && !mutants::active("menu-never-refilled");
+        let kept = menu.offers().rev().map(|offer| Kept {
+            value: offer.value,
+            place: offer.place,
+            score: offer.key.score() as i32,
+        });
+        self.kept[w as usize] = kept.collect();
+    }
+
+    /// Lines a worker up with the best of her offers that still stands, if any does.
+    fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> bool {
         let kept = &mut self.kept[w as usize];
-        while let Some(Kept { value, place, score }) = kept.last().copied() {
-            let key = Key::new(i64::from(score), rank);
-            if seats.takes(index, Offer { place, value, key }) {
-                self.proposers.push((value, key, w));
-                return;
+        while let Some(best) = kept.last() {
+            let offer = best.offer(index, w);
+            if seats.takes(index, offer) {
+                self.proposers.push((offer.value, offer.key, w));
+                return true;
             }
             kept.pop();
         }
         *kept = Vec::new();
-        if self.may_ask[w as usize] && !mutants::active("menu-never-refilled") {
-            again.push(w);
+        false
+    }
+
+    /// A worker proposes where her best offer is; returns who is left without a match:
+    /// she herself if it is gone, whoever she displaces, or nobody.
+    fn propose(&mut self, index: &Index, seats: &mut Seats, w: u32) -> Option<u32> {
+        let offer = self.kept[w as usize].pop()?.offer(index, w);
+        if !seats.takes(index, offer) {
+            return Some(w);
         }
+        self.proposals += 1;
+        seats.enter(index, w, offer)
+    }
+}
+
+impl Kept {
+    fn offer(&self, index: &Index, w: u32) -> Offer {
+        let Self { value, place, score } = *self;
+        Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker[w as usize]) }
     }
 }
 
