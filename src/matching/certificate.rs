@@ -118,8 +118,11 @@ pub fn certify_with_threads(
     let bars: Vec<Bid> = cutoffs.iter().map(|cutoff| cutoff.bar(&index.ranks)).collect();
     let frozen = Frozen::of(&index, matching, &bars);
     let (restless, searched) = search(&index, &frozen, control, threads)?;
-    let (found, sampled) = Audit::of(problem, matching, &index.ranks, &bars)
-        .second_opinion(restless, &index.ranks.worker_at, control)?;
+    let (found, sampled) = Audit::of(problem, matching, &index.ranks, &bars).second_opinion(
+        restless,
+        &index.ranks.worker_at,
+        control,
+    )?;
     Ok(Certificate {
         cutoffs,
         pairs_examined: searched + found.examined,

@@ -99,6 +99,11 @@ impl Menu {
 
 /// Cells of a family that are looked at together.
 const LANES_AHEAD: u32 = 8;
+/// Screens of a city, or of all families, that are looked at together.
+const BLOCKS_AHEAD: usize = 4;
+
+/// Homes from which all moves are kept.
+const MOVES_KEPT: usize = 512;
 
 /// Where a search may go on, and what it could find there at best.
 #[derive(Clone, Copy)]
@@ -151,9 +156,10 @@ pub(super) struct Scratch {
     bounds: Bounds,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
-    /// The home of the last who would move anywhere, and by city the one-off cost of a
-    /// move from there; neighbours ask one after the other.
-    moves: (Option<CityIx>, Vec<i64>),
+    /// By home of those who would move anywhere: the one-off cost of a move to each city,
+    /// reckoned when first asked for and kept while there is room for it.
+    moves: Vec<Box<[i64]>>,
+    moves_kept: usize,
     /// By city: what a move there costs her a year, if she would move anywhere.
     annual: Vec<i64>,
     /// By city: what it is to the worker.
@@ -185,7 +191,8 @@ impl Scratch {
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
             fits: vec![(0, None); index.fitting.profiles.len()],
-            moves: (None, Vec::new()),
+            moves: vec![Box::default(); index.quarters.len()],
+            moves_kept: 0,
             annual: Vec::new(),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
             counters: Counters::default(),
@@ -336,7 +343,8 @@ impl<S: Standing> Search<'_, '_, S> {
             let fitting = &self.index.fitting;
             let fit = fitting.fit(&fitting.profiles[profile], &Sheet(&self.scratch.levels));
             let annual = self.terms.annual_move(self.worker, city);
-            let value = self.index.places[*place as usize].real - annual + self.terms.fit_worth(fit);
+            let value =
+                self.index.places[*place as usize].real - annual + self.terms.fit_worth(fit);
             if Worth::new(value, self.index.places[*place as usize].rank) > self.menu.threshold {
                 self.consider(*place, value, i64::from(FIT_MAX) - i64::from(*position));
             }
@@ -401,19 +409,21 @@ impl<S: Standing> Search<'_, '_, S> {
         let index = self.index;
         let quarter = &index.quarters[city.at()];
         let locality = self.locality(city);
-        let mut passed = self.screen(&quarter.screens, block as usize);
-        while passed != 0 {
-            let lane = passed.trailing_zeros();
-            passed &= passed - 1;
-            let number = quarter.cells.start + block * LANES as u32 + lane;
-            let cell = &index.cells[number as usize];
-            if cell.top_salary < locality.least {
-                return;
+        let end = quarter.screens.blocks().min(block as usize + BLOCKS_AHEAD);
+        for block in block as usize..end {
+            let mut passed = self.screen(&quarter.screens, block);
+            while passed != 0 {
+                let lane = passed.trailing_zeros();
+                passed &= passed - 1;
+                let number = quarter.cells.start + (block * LANES) as u32 + lane;
+                if index.cells[number as usize].top_salary < locality.least {
+                    return;
+                }
+                let fit = fit_of(&self.scratch.bounds, lane as usize);
+                self.open_cell(number, fit, &locality);
             }
-            let fit = fit_of(&self.scratch.bounds, lane as usize);
-            self.open_cell(number, fit, &locality);
         }
-        self.open_city(city, block + 1);
+        self.open_city(city, end as u32);
     }
 
     /// A cell, in which her fit is `fit` at most.
@@ -509,34 +519,41 @@ impl<S: Standing> Search<'_, '_, S> {
     /// What a move to each city costs her a year.
     fn reckon_moves(&mut self) {
         let (terms, home) = (&self.terms, self.worker.home);
-        let Scratch { moves: (from, costs), annual, .. } = &mut *self.scratch;
-        if *from != Some(home) {
+        let Scratch { moves, moves_kept, annual, .. } = &mut *self.scratch;
+        if moves[home.at()].is_empty() {
+            if *moves_kept == MOVES_KEPT {
+                moves.iter_mut().for_each(|costs| *costs = Box::default());
+                *moves_kept = 0;
+            }
             let cities = (0..self.index.quarters.len()).map(CityIx::from_offset);
-            costs.clear();
-            costs.extend(cities.map(|city| terms.move_cost(home, city)));
-            *from = Some(home);
+            moves[home.at()] = cities.map(|city| terms.move_cost(home, city)).collect();
+            *moves_kept += 1;
         }
+        let costs = &moves[home.at()];
         annual.clear();
         annual.extend(costs.iter().map(|cost| terms.annual_cost(*cost, self.worker.cost_percent)));
     }
 
     fn search_families(&mut self, block: u32) {
         let index = self.index;
-        let mut passed = self.screen(&index.family_screens, block as usize);
-        while passed != 0 {
-            let lane = passed.trailing_zeros() as usize;
-            passed &= passed - 1;
-            let number = block as usize * LANES + lane;
-            let family = &index.families[number];
-            let fit = fit_of(&self.scratch.bounds, lane);
-            let best = Key::new(i64::from(fit), self.rank);
-            let reach = family.top_real - self.away.least_annual + self.terms.fit_worth(fit);
-            if family.top_real >= self.away.need && best > self.standing.family_floor(number as u32)
-            {
-                self.push(Node::Family(number as u32), family.lanes.start, fit, reach);
+        let end = index.family_screens.blocks().min(block as usize + BLOCKS_AHEAD);
+        for block in block as usize..end {
+            let mut passed = self.screen(&index.family_screens, block);
+            while passed != 0 {
+                let lane = passed.trailing_zeros() as usize;
+                passed &= passed - 1;
+                let number = block * LANES + lane;
+                let family = &index.families[number];
+                let fit = fit_of(&self.scratch.bounds, lane);
+                let best = Key::new(i64::from(fit), self.rank);
+                let reach = family.top_real - self.away.least_annual + self.terms.fit_worth(fit);
+                let open = best > self.standing.family_floor(number as u32);
+                if open && family.top_real >= self.away.need {
+                    self.push(Node::Family(number as u32), family.lanes.start, fit, reach);
+                }
             }
         }
-        self.open_families_from(block + 1);
+        self.open_families_from(end as u32);
     }
 
     /// The next cells of a family, wherever they are.

@@ -17,12 +17,12 @@
 //! conservative, and the bottom is exact. Ranked vacancies have places after all others,
 //! in no cell; they are found through `rankings`.
 
-use super::{Post, Problem};
 use super::fitting::{Consing, Fitting};
 use super::kernels::Kernels;
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
+use super::{Post, Problem};
 use crate::domain::CityIx;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -192,8 +192,7 @@ impl<'p> Index<'p> {
     #[inline]
     pub fn has_declined(&self, w: u32, place: u32) -> bool {
         let seeker = &self.problem.workers[w as usize];
-        seeker.declined.is_some()
-            && seeker.has_declined(self.post(place).slot)
+        seeker.declined.is_some() && seeker.has_declined(self.post(place).slot)
     }
 
     /// The vacancy at a place.
@@ -207,9 +206,10 @@ impl<'p> Index<'p> {
             if row.ranked {
                 break;
             }
-            let known = self.cells.last().is_some_and(|cell| {
-                cell.family == row.family && cell.city == row.city
-            });
+            let known = self
+                .cells
+                .last()
+                .is_some_and(|cell| cell.family == row.family && cell.city == row.city);
             if !known {
                 self.cells.push(Cell {
                     family: row.family,

@@ -64,7 +64,8 @@ impl Chains {
         if engine.seats.sets_around(&engine.index, city).next().is_none() {
             self.free.push(place);
         } else {
-            self.bids.push((Bid::new(Key::CLOSED, engine.index.places[place as usize].rank), place));
+            self.bids
+                .push((Bid::new(Key::CLOSED, engine.index.places[place as usize].rank), place));
         }
     }
 

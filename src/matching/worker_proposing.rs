@@ -11,23 +11,25 @@
 use super::Problem;
 use super::control::{Cancelled, Control, Phase};
 use super::demand::{Menu, Scratch, demand};
-use super::engine::{Engine, Offer};
+use super::engine::{Counters, Engine, Offer};
 use super::index::Index;
 use super::key::{Key, Ranks};
 use super::seats::Seats;
 use crate::domain::Mobility;
 use crate::mutants;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::Scope;
 
 /// Workers who ask at once. In a larger batch more of them find that somebody of the
 /// same batch was there first; in a smaller one, threads spend more on waiting.
 const BATCH: usize = 2_048;
 /// A batch is contested if more than one in so many must ask again.
 const CONTESTED_SHARE: usize = 4;
-/// Workers who ask one after the other, at least, before another thread is worth it.
-const SHARE_MIN: usize = 32;
+/// Workers of a batch whom a thread takes on at a time.
+const SHARE: usize = 32;
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and each keeps the best few offers. Then they propose, one after the
@@ -38,20 +40,13 @@ const SHARE_MIN: usize = 32;
 /// turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
     let Engine { index, seats, scratch, counters, .. } = engine;
+    let index = &*index;
     let order = order(index.problem, &index.ranks);
     control.begin(Phase::Proposing, order.len())?;
     let seats = RwLock::new(seats);
     std::thread::scope(|scope| {
-        let helpers: Vec<Helper> = (1..threads)
-            .map(|_| {
-                let (jobs, to_do) = sync_channel(1);
-                let (done, menus) = sync_channel(1);
-                let (index, seats) = (&*index, &seats);
-                scope.spawn(move || help(index, seats, &to_do, &done));
-                Helper { jobs, menus }
-            })
-            .collect();
-        let mut round = Round { index, seats: &seats, scratch, helpers };
+        let helpers: Vec<Helper> =
+            (1..threads).map(|_| Helper::start(scope, index, &seats)).collect();
         let mut table = Table::of(index);
         let mut fresh = order.into_iter();
         let mut batch: Vec<u32> = Vec::with_capacity(BATCH);
@@ -62,94 +57,100 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             if batch.is_empty() {
                 break;
             }
-            let menus = round.ask(&batch);
+            let menus = ask(index, &seats, scratch, &helpers, batch.clone());
             let mut seats = seats.write().unwrap_or_else(PoisonError::into_inner);
-            let first_turns = (batch.len() - again) as u64;
-            let scratch = contested.then_some(&mut *round.scratch);
-            let left = table.settle(index, &mut seats, scratch, &batch, menus);
+            let at_once = contested.then_some(&mut *scratch);
+            let left = table.settle(index, &mut seats, at_once, &batch, menus);
             contested = left.len() * CONTESTED_SHARE > batch.len();
+            control.advance((batch.len() - again) as u64)?;
             batch = left;
-            control.advance(first_turns)?;
         }
         counters.proposals += table.proposals;
-        for helper in round.helpers {
-            drop(helper.jobs);
-            if let Ok(Answer::Spent(spent)) = helper.menus.recv() {
-                *counters = counters.plus(spent);
-            }
+        for helper in helpers {
+            *counters = counters.plus(helper.end());
         }
         Ok(())
     })
 }
 
-/// What a helper sends back.
-enum Answer {
-    /// What each worker of a share would get.
-    Menus(Vec<Menu>),
-    /// What all its queries have cost.
-    Spent(super::engine::Counters),
+/// Those who ask at once, and how many have been taken on.
+struct Batch {
+    workers: Vec<u32>,
+    taken: AtomicUsize,
+}
+
+/// What the workers from some place in a batch on would get.
+type Answers = Vec<(usize, Vec<Menu>)>;
+
+impl Batch {
+    /// Asks for one share after the other until all are taken on.
+    fn ask(&self, index: &Index, seats: &Seats, scratch: &mut Scratch) -> Answers {
+        let mut answers = Vec::new();
+        loop {
+            let start = self.taken.fetch_add(SHARE, Relaxed);
+            let end = self.workers.len().min(start + SHARE);
+            let Some(share) = self.workers.get(start..end) else { return answers };
+            let menus = share.iter().map(|w| demand(index, seats, scratch, *w, Menu::ROOM));
+            answers.push((start, menus.collect()));
+        }
+    }
 }
 
 /// A thread that asks for others.
 struct Helper {
-    jobs: SyncSender<Vec<u32>>,
-    menus: Receiver<Answer>,
+    batches: SyncSender<Arc<Batch>>,
+    answers: Receiver<Answers>,
+    counters: Receiver<Counters>,
 }
 
-/// Asks for one share after the other, until there are no more.
-fn help(
+impl Helper {
+    fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        index: &'scope Index<'_>,
+        seats: &'scope RwLock<&mut Seats>,
+    ) -> Self {
+        let (batches, to_do) = sync_channel::<Arc<Batch>>(1);
+        let (done, answers) = sync_channel(1);
+        let (spent, counters) = sync_channel(1);
+        scope.spawn(move || {
+            let mut scratch = Scratch::of(index);
+            while let Ok(batch) = to_do.recv() {
+                let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
+                // Nobody listens any more if the clearing was cancelled.
+                let _ = done.send(batch.ask(index, &seats, &mut scratch));
+            }
+            let _ = spent.send(scratch.counters);
+        });
+        Self { batches, answers, counters }
+    }
+
+    /// Ends the thread; returns what its queries have cost.
+    fn end(self) -> Counters {
+        drop(self.batches);
+        self.counters.recv().expect("a helper says what it has spent")
+    }
+}
+
+/// What each worker of the batch would get, in the batch's order, asked on all threads.
+fn ask(
     index: &Index,
     seats: &RwLock<&mut Seats>,
-    jobs: &Receiver<Vec<u32>>,
-    done: &SyncSender<Answer>,
-) {
-    let mut scratch = Scratch::of(index);
-    while let Ok(share) = jobs.recv() {
-        let menus = {
-            let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
-            share.iter().map(|w| demand(index, &**seats, &mut scratch, *w, Menu::ROOM)).collect()
-        };
-        if done.send(Answer::Menus(menus)).is_err() {
-            return;
-        }
+    scratch: &mut Scratch,
+    helpers: &[Helper],
+    workers: Vec<u32>,
+) -> Vec<Menu> {
+    let helpers = &helpers[..helpers.len().min(workers.len() / SHARE)];
+    let batch = Arc::new(Batch { workers, taken: AtomicUsize::new(0) });
+    for helper in helpers {
+        helper.batches.send(batch.clone()).expect("a helper listens until it is ended");
     }
-    // Nobody listens if the clearing was cancelled.
-    let _ = done.send(Answer::Spent(scratch.counters));
-}
-
-/// Asking, on all threads.
-struct Round<'r, 'e, 'p> {
-    index: &'r Index<'p>,
-    seats: &'r RwLock<&'e mut Seats>,
-    scratch: &'r mut Scratch,
-    helpers: Vec<Helper>,
-}
-
-impl Round<'_, '_, '_> {
-    /// What each worker of the batch would get, in the batch's order.
-    fn ask(&mut self, batch: &[u32]) -> Vec<Menu> {
-        let share = batch.len().div_ceil(self.helpers.len() + 1).max(SHARE_MIN);
-        let mut shares = batch.chunks(share);
-        let own = shares.next().unwrap_or_default();
-        let mut busy = 0;
-        for (helper, share) in self.helpers.iter().zip(shares) {
-            helper.jobs.send(share.to_vec()).expect("a helper listens until its jobs end");
-            busy += 1;
-        }
-        let mut menus: Vec<Menu> = Vec::with_capacity(batch.len());
-        {
-            let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-            let Self { index, scratch, .. } = self;
-            menus.extend(own.iter().map(|w| demand(index, &**seats, scratch, *w, Menu::ROOM)));
-        }
-        for helper in &self.helpers[..busy] {
-            match helper.menus.recv() {
-                Ok(Answer::Menus(more)) => menus.extend(more),
-                _ => panic!("a thread that asked for workers panicked"),
-            }
-        }
-        menus
+    let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
+    let mut answers = batch.ask(index, &seats, scratch);
+    for helper in helpers {
+        answers.extend(helper.answers.recv().expect("a helper answers"));
     }
+    answers.sort_unstable_by_key(|(start, _)| *start);
+    answers.into_iter().flat_map(|(_, menus)| menus).collect()
 }
 
 /// Proposing, and what workers keep for later.
