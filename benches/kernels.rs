@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gale::domain::Side;
 use gale::matching::lists::{Instance, Ranks, solve};
-use gale::matching::{Control, Problem, certify_with_threads, clear_with_threads};
+use gale::matching::{Control, Problem, Kernels, Means, PAIRS_AUDITED, certify_with, clear_with};
 use gale::preferences::fit;
 use std::hint::black_box;
 use std::time::Duration;
@@ -56,8 +56,9 @@ fn evaluation(criterion: &mut Criterion) {
 /// A whole clearing of 10,000 workers by either side, and its certificate.
 fn clearing(criterion: &mut Criterion) {
     let problem = problem();
+    let means = Means { threads: 1, kernels: Kernels::widest() };
     let clear = |side| {
-        let cleared = clear_with_threads(&problem, side, &Control::default(), 1);
+        let cleared = clear_with(&problem, side, &Control::default(), means);
         cleared.expect("nobody cancels")
     };
     let mut group = criterion.benchmark_group("10,000 workers");
@@ -65,7 +66,7 @@ fn clearing(criterion: &mut Criterion) {
     group.bench_function("vacancies propose", |b| b.iter(|| clear(Side::Vacancy)));
     let matching = clear(Side::Worker).matching;
     group.bench_function("certificate", |b| {
-        b.iter(|| certify_with_threads(&problem, &matching, &Control::default(), 1));
+        b.iter(|| certify_with(&problem, &matching, &Control::default(), means, PAIRS_AUDITED));
     });
     group.finish();
 }

@@ -10,8 +10,8 @@ use common::{Random, large, random};
 use gale::domain::{Geography, Settings, Side};
 use gale::matching::naive::Twin;
 use gale::matching::{
-    Binding, Control, Counters, Cutoff, Engine, Error, Matching, Problem, certify,
-    certify_with_threads, choose, clear, clear_with_threads, cutoffs, matching_hash,
+    Binding, Control, Counters, Cutoff, Engine, Error, Kernels, Matching, Means, Problem, certify,
+    certify_with, choose, clear, clear_with, cutoffs, matching_hash,
 };
 use std::time::Instant;
 
@@ -54,6 +54,11 @@ fn engine_equals_naive_twin() {
         let twin = Twin::of(&problem);
         let optimal = run(&problem, Side::Worker);
         assert_eq!(optimal, twin.worker_proposing(), "worker-proposing: GALE_SEED={seed}");
+        for kernels in Kernels::available() {
+            let means = Means { threads: 1, kernels };
+            let same = clear_with(&problem, Side::Worker, &Control::default(), means).unwrap();
+            assert_eq!(same.matching, optimal, "{kernels:?}: GALE_SEED={seed}");
+        }
         check_certificate(&problem, &twin, &optimal, seed);
         seen.markets += 1;
         seen.rankings += u64::from(features.rankings);
@@ -124,8 +129,17 @@ fn certificate_agrees_with_the_definition() {
             assert_eq!(certificate.is_stable(), by_definition, "GALE_SEED={seed} {matching:?}");
             assert_eq!(certificate.blocking.len() as u64, certificate.blocking_pairs);
             let threads = random.within(1, 5) as usize;
-            let same = certify_with_threads(&problem, &matching, &Control::default(), threads);
-            assert_eq!(same.unwrap(), certificate, "on {threads} threads: GALE_SEED={seed}");
+            // The first opinion alone finds what both find.
+            let available = Kernels::available();
+            let kernels = available[random.below(available.len() as u64) as usize];
+            let means = Means { threads, kernels };
+            let same = certify_with(&problem, &matching, &Control::default(), means, 0).unwrap();
+            let found = (same.blocking, same.infeasible);
+            assert_eq!(
+                found,
+                (certificate.blocking, certificate.infeasible),
+                "{means:?}: GALE_SEED={seed}"
+            );
             spoilt += 1;
             unstable += u64::from(!by_definition);
         }
@@ -172,10 +186,15 @@ fn threads_change_nothing() {
             large::Size { workers: 2_500, vacancies: 600, openings: 1_500, cities: 12 },
             seed,
         );
-        let one = clear_with_threads(&problem, Side::Worker, &Control::default(), 1).unwrap();
+        let with = |threads, kernels| {
+            let means = Means { threads, kernels };
+            clear_with(&problem, Side::Worker, &Control::default(), means).unwrap()
+        };
+        let one = with(1, Kernels::PLAIN);
         for threads in [0, 2, 3, 5] {
-            let many = clear_with_threads(&problem, Side::Worker, &Control::default(), threads);
-            assert_eq!(many.unwrap(), one, "{threads} threads, market {seed}");
+            for kernels in Kernels::available() {
+                assert_eq!(with(threads, kernels), one, "{threads} {kernels:?}, market {seed}");
+            }
         }
         assert!(certify(&problem, &one.matching, &Control::default()).unwrap().is_stable());
     }

@@ -7,7 +7,7 @@
 //! looks at the vacancies one by one and shares no code with the index (see `audit`).
 //! Whoever is found to block by either is looked at in full.
 
-use super::Problem;
+use super::{Means, Problem};
 use super::audit::{Audit, Found, NAMED_MAX};
 use super::control::{Cancelled, Control, Phase};
 use super::cutoff::{Cutoff, cutoffs_ranked};
@@ -15,18 +15,15 @@ use super::demand::{Scratch, demand};
 use super::engine::Matching;
 use super::frozen::Frozen;
 use super::index::Index;
-use super::kernels::Kernels;
 use super::key::Bid;
 use super::worker_proposing;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Threads that look for blocking pairs; the result is the same for any number.
-const THREADS: usize = 2;
 /// Workers whom a thread takes on at once.
 const STRIDE: usize = 256;
-/// Pairs that the second opinion looks at, and then ends with its worker.
-const PAIRS_AUDITED: u64 = 20_000_000;
+/// Pairs that the second opinion looks at; it then ends with its worker.
+pub const PAIRS_AUDITED: u64 = 20_000_000;
 
 /// What the check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,18 +86,20 @@ pub fn certify(
     matching: &Matching,
     control: &Control,
 ) -> Result<Certificate, Cancelled> {
-    certify_with_threads(problem, matching, control, THREADS)
+    certify_with(problem, matching, control, Means::all(), PAIRS_AUDITED)
 }
 
-/// [`certify`] on that many threads (0 counts as 1); the certificate is the same for any number.
+/// [`certify`] with those means, on which the certificate does not depend, and so many
+/// pairs for the second opinion.
 ///
 /// # Errors
 /// [`Cancelled`] when `control` says so.
-pub fn certify_with_threads(
+pub fn certify_with(
     problem: &Problem,
     matching: &Matching,
     control: &Control,
-    threads: usize,
+    means: Means,
+    pairs_audited: u64,
 ) -> Result<Certificate, Cancelled> {
     control.begin(Phase::Certifying, problem.workers.len())?;
     if is_malformed(problem, matching) {
@@ -113,11 +112,11 @@ pub fn certify_with_threads(
             infeasible: vec![Infeasible::Malformed],
         });
     }
-    let index = Index::of(problem, Kernels::widest());
+    let index = Index::of(problem, means.kernels);
     let cutoffs = cutoffs_ranked(problem, matching, &index.ranks);
     let bars: Vec<Bid> = cutoffs.iter().map(|cutoff| cutoff.bar(&index.ranks)).collect();
     let frozen = Frozen::of(&index, matching, &bars);
-    let (restless, searched) = search(&index, &frozen, control, threads)?;
+    let (restless, searched) = search(&index, &frozen, control, means.threads)?;
     let (found, sampled) = Audit::of(problem, matching, &index.ranks, &bars).second_opinion(
         restless,
         &index.ranks.worker_at,
@@ -174,12 +173,13 @@ impl Audit<'_> {
         restless: Vec<u32>,
         drawn: &[u32],
         control: &Control,
+        pairs: u64,
     ) -> Result<(Found, u64), Cancelled> {
         let (mut found, mut levels) = (Found::default(), self.sheet());
         let mut suspects = restless;
         let mut sampled = 0;
         for w in drawn {
-            if found.examined >= PAIRS_AUDITED {
+            if found.examined >= pairs {
                 break;
             }
             sampled += 1;

@@ -2,7 +2,7 @@
 
 use super::control::{Cancelled, Control, Phase};
 use super::engine::{Counters, Engine, Matching};
-use super::{Problem, vacancy_proposing, worker_proposing};
+use super::{Kernels, Problem, vacancy_proposing, worker_proposing};
 use crate::domain::Side;
 
 /// A matching with what it cost to find.
@@ -33,28 +33,43 @@ pub enum Error {
 /// [`Error::Cancelled`] when `control` says so; [`Error::UnsupportedMechanism`] for
 /// vacancies proposing under the `TARGETS` cap order.
 pub fn clear(problem: &Problem, side: Side, control: &Control) -> Result<Cleared, Error> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    clear_with_threads(problem, side, control, threads)
+    clear_with(problem, side, control, Means::all())
 }
 
-/// [`clear`] on that many threads (0 counts as 1). Matching and counters are the same
-/// for any number; vacancies propose on one.
+/// What a computation may use of the machine. Its result is the same whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// Threads; 0 counts as 1. Vacancies propose on one.
+    pub threads: usize,
+    /// Which registers the inner loops use.
+    pub kernels: Kernels,
+}
+
+impl Means {
+    /// All cores, and the widest registers.
+    pub fn all() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, kernels: Kernels::widest() }
+    }
+}
+
+/// [`clear`] with those means; matching and counters do not depend on them.
 ///
 /// # Errors
 /// As [`clear`].
-pub fn clear_with_threads(
+pub fn clear_with(
     problem: &Problem,
     side: Side,
     control: &Control,
-    threads: usize,
+    means: Means,
 ) -> Result<Cleared, Error> {
     if side == Side::Vacancy && problem.by_targets() {
         return Err(Error::UnsupportedMechanism);
     }
     control.begin(Phase::Indexing, 0)?;
-    let mut engine = Engine::new(problem);
+    let mut engine = Engine::with(problem, means.kernels);
     match side {
-        Side::Worker => worker_proposing::run(&mut engine, control, threads)?,
+        Side::Worker => worker_proposing::run(&mut engine, control, means.threads)?,
         Side::Vacancy => vacancy_proposing::run(&mut engine, control)?,
     }
     Ok(Cleared { matching: engine.matching(), counters: engine.counters() })

@@ -1,6 +1,6 @@
 //! The engine: an index, the seats, and the two queries over them.
 
-use super::Problem;
+use super::{Kernels, Problem};
 use super::demand::Scratch;
 use super::index::Index;
 use super::key::Key;
@@ -80,7 +80,12 @@ pub struct Engine<'p> {
 impl<'p> Engine<'p> {
     /// Indexes the problem; nobody holds anything yet.
     pub fn new(problem: &'p Problem) -> Self {
-        let index = Index::of(problem, super::Kernels::widest());
+        Self::with(problem, Kernels::widest())
+    }
+
+    /// [`Self::new`] with those kernels.
+    pub(super) fn with(problem: &'p Problem, kernels: Kernels) -> Self {
+        let index = Index::of(problem, kernels);
         let seats = Seats::of(&index);
         let scratch = Scratch::of(&index);
         let recruiting = Recruiting::new();

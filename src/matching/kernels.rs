@@ -233,3 +233,48 @@ mod wide {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: all widths compute what the plain loops do. Method: screens and cutoffs of
+    /// noise, near the borders as often as not.
+    #[test]
+    fn all_widths_agree() {
+        let mut state = 1_u64;
+        let mut noise = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            (state >> 33) % below
+        };
+        for _ in 0..2_000 {
+            let levels = Levels(std::array::from_fn(|_| noise(101) as u8));
+            let slots: Vec<Slot> = (0..noise(7))
+                .map(|_| Slot {
+                    skill: std::array::from_fn(|_| noise(SKILLS as u64) as u8),
+                    desired: std::array::from_fn(|_| noise(101) as u8),
+                    minimum: std::array::from_fn(|_| noise(30) as u8),
+                    worth: std::array::from_fn(|_| noise(200) as u16),
+                })
+                .collect();
+            let base = std::array::from_fn(|_| noise(3) as u16);
+            let least = std::array::from_fn(|_| noise(20_000) as u16);
+            let screen = Screen { slots: &slots, base: &base, least: &least };
+            let cutoffs: Vec<Key> =
+                (0..noise(70)).map(|_| Key::new(noise(4) as i64, noise(4) as u32)).collect();
+            let key = Key::new(noise(4) as i64, noise(4) as u32);
+            let run = |kernels: Kernels| {
+                let mut bounds = Bounds([0; LANES]);
+                let passed = kernels.screen(screen, &levels, &mut bounds);
+                (passed, bounds.0, kernels.beaten(&cutoffs, key))
+            };
+            let plain = run(Kernels::PLAIN);
+            for (lane, cutoff) in cutoffs.iter().take(LANES).enumerate() {
+                assert_eq!(plain.2 >> lane & 1 == 1, key > *cutoff);
+            }
+            for kernels in Kernels::available() {
+                assert_eq!(run(kernels), plain, "{kernels:?}");
+            }
+        }
+    }
+}

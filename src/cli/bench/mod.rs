@@ -21,6 +21,7 @@ mod run;
 use super::error::Error;
 use super::output::Output;
 use crate::domain::Side;
+use crate::matching::Kernels;
 
 /// Measures the engine on generated markets, without a server.
 #[derive(Debug, clap::Args)]
@@ -81,9 +82,28 @@ struct Mechanism {
     /// Caps every city at 40% of its openings, and says whose offers a full city keeps.
     #[arg(long, value_name = "ORDER", value_enum, default_value_t = CapsArg::None)]
     caps: CapsArg,
+    /// Whether the inner loops use wide registers; the matching is the same.
+    #[arg(long, value_name = "KERNELS", value_enum, default_value_t = KernelsArg::Widest)]
+    kernels: KernelsArg,
+}
+
+/// Which kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum KernelsArg {
+    /// What every processor has.
+    Plain,
+    /// The widest registers that this processor has.
+    Widest,
 }
 
 impl Mechanism {
+    fn kernels(&self) -> Kernels {
+        match self.kernels {
+            KernelsArg::Plain => Kernels::PLAIN,
+            KernelsArg::Widest => Kernels::widest(),
+        }
+    }
+
     /// Refuses what has no proven mechanism, before anything is generated for it.
     fn check(&self) -> Result<(), Error> {
         if self.side == SideArg::Vacancy && self.caps == CapsArg::Targets {

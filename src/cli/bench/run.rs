@@ -8,7 +8,7 @@ use crate::cli::process::{cpu_time, peak_rss_bytes};
 use crate::generate::Generator;
 use crate::heap;
 use crate::matching::{
-    Certificate, Cleared, Control, Phase, Problem, certify_with_threads, clear_with_threads,
+    Certificate, Cleared, Control, Phase, Problem, Means, PAIRS_AUDITED, certify_with, clear_with,
     matching_hash,
 };
 use serde::{Deserialize, Serialize};
@@ -103,16 +103,17 @@ fn measure(
     build: Duration,
 ) -> Result<Figures, Error> {
     let threads = mechanism.threads.number();
+    let means = Means { threads, kernels: mechanism.kernels() };
     let failed = |error: &dyn std::error::Error| Error::Failed(error.to_string());
     let watch = heap::Watch::start();
     let (clear, cleared) = timed(|control| {
-        clear_with_threads(problem, mechanism.side(), control, threads).map_err(|e| failed(&e))
+        clear_with(problem, mechanism.side(), control, means).map_err(|e| failed(&e))
     });
     let Cleared { matching, counters } = cleared?;
     let engine_bytes = watch.peak_bytes();
     drop(watch);
     let (verify, certificate) = timed(|control| {
-        certify_with_threads(problem, &matching, control, threads).map_err(|e| failed(&e))
+        certify_with(problem, &matching, control, means, PAIRS_AUDITED).map_err(|e| failed(&e))
     });
     let Certificate { pairs_examined, blocking_pairs, infeasible, .. } = certificate?;
     let sample = sample(problem.workers.len(), seed);
