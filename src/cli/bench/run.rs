@@ -182,7 +182,8 @@ fn show(control: &Control, done: &AtomicBool) {
             Phase::Certifying => "checking",
         };
         progress.set_message(label);
-        progress.set_length(now.total);
+        // A phase that counts nothing is an empty bar, not a full one.
+        progress.set_length(now.total.max(1));
         progress.set_position(now.done);
         std::thread::park_timeout(POLL);
     }
