@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gale::domain::Side;
 use gale::matching::lists::{Instance, Ranks, solve};
-use gale::matching::{Control, Problem, Kernels, Means, PAIRS_AUDITED, certify_with, clear_with};
+use gale::matching::{Control, Kernels, Means, PAIRS_AUDITED, Problem, certify_with, clear_with};
 use gale::preferences::fit;
 use std::hint::black_box;
 use std::time::Duration;

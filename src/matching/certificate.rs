@@ -7,7 +7,6 @@
 //! looks at the vacancies one by one and shares no code with the index (see `audit`).
 //! Whoever is found to block by either is looked at in full.
 
-use super::{Means, Problem};
 use super::audit::{Audit, Found, NAMED_MAX};
 use super::control::{Cancelled, Control, Phase};
 use super::cutoff::{Cutoff, cutoffs_ranked};
@@ -17,6 +16,7 @@ use super::frozen::Frozen;
 use super::index::Index;
 use super::key::Bid;
 use super::worker_proposing;
+use super::{Means, Problem};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -121,6 +121,7 @@ pub fn certify_with(
         restless,
         &index.ranks.worker_at,
         control,
+        pairs_audited,
     )?;
     Ok(Certificate {
         cutoffs,

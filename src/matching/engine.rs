@@ -1,11 +1,11 @@
 //! The engine: an index, the seats, and the two queries over them.
 
-use super::{Kernels, Problem};
 use super::demand::Scratch;
 use super::index::Index;
 use super::key::Key;
 use super::recruit::Recruiting;
 use super::seats::Seats;
+use super::{Kernels, Problem};
 
 /// Who is matched with whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

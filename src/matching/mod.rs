@@ -44,9 +44,9 @@ mod seats;
 mod vacancy_proposing;
 mod worker_proposing;
 
-pub use certificate::{Certificate, Infeasible, certify, certify_with, PAIRS_AUDITED};
+pub use certificate::{Certificate, Infeasible, PAIRS_AUDITED, certify, certify_with};
 pub use choice::choose;
-pub use clear::{Cleared, Error, clear, clear_with, Means};
+pub use clear::{Cleared, Error, Means, clear, clear_with};
 pub use control::{Cancelled, Control, Phase, Progress};
 pub use cutoff::{Binding, Cutoff, cutoffs};
 pub use engine::{Counters, Engine, Matching, Offer, Recruit};

@@ -53,6 +53,7 @@ pub(super) struct Seats {
     /// that of the worst once the openings are full.
     held: Vec<BinaryHeap<Reverse<Key>>>,
     own: Vec<Key>,
+    openings: Vec<u32>,
     /// By block of [`BLOCK`] neighbouring places: the least of their own cutoffs.
     blocks: Vec<Key>,
     cells: Floors,
@@ -75,11 +76,14 @@ impl Seats {
             parent: set.parent.filter(|_| !mutants::active("outer-cap-ignored")),
             marks: BTreeSet::new(),
         };
+        let least = u32::from(mutants::active("zero-openings-take-one"));
+        let openings = |place: u32| index.post(place).openings.max(least);
         let mut seats = Self {
             place_of: vec![NOWHERE; problem.workers.len()],
             value_of: vec![i64::MIN; problem.workers.len()],
             held: vec![BinaryHeap::new(); problem.vacancies.len()],
             own: vec![Key::NONE; problem.vacancies.len()],
+            openings: (0..problem.vacancies.len() as u32).map(openings).collect(),
             blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
             cells: Floors::of(index.cells.len()),
             lanes: vec![Key::NONE; index.lanes.len()],
@@ -118,8 +122,8 @@ impl Seats {
     }
 
     /// Whether the openings at `place` are full.
-    pub fn is_filled(&self, index: &Index, place: u32) -> bool {
-        self.held[place as usize].len() >= self.openings(index, place)
+    pub fn is_filled(&self, place: u32) -> bool {
+        self.held[place as usize].len() >= self.openings[place as usize] as usize
     }
 
     /// Whether a set is full.
@@ -151,14 +155,22 @@ impl Seats {
         last.is_some_and(|last| next > *last) || held.peek().is_some_and(|worst| key > worst.0)
     }
 
+    /// Whether a key beats the own cutoff of the vacancy at `place`.
+    #[inline]
+    fn beats_own(&self, place: u32, key: Key) -> bool {
+        let own = self.own[place as usize];
+        let tie = key.score() == own.score() && own != Key::NONE;
+        key > own && !(tie && mutants::active("incumbent-wins-ties"))
+    }
+
     /// Whether the vacancy of an offer takes the worker now. Cutoffs only rise while
     /// workers propose, so of offers that were her best the first that it takes still is.
     #[inline]
     pub fn takes(&self, index: &Index, offer: Offer) -> bool {
-        let bar = match self.sets.is_empty() {
-            true => Bid::NONE,
-            false => self.city_bar(index, index.city(offer.place)),
-        };
+        if self.sets.is_empty() {
+            return self.beats_own(offer.place, offer.key);
+        }
+        let bar = self.city_bar(index, index.city(offer.place));
         self.admits(index, offer.place, offer.key, bar)
     }
 
@@ -169,9 +181,12 @@ impl Seats {
         debug_assert!(self.place_of(w).is_none());
         self.place_of[w as usize] = place;
         self.value_of[w as usize] = value;
+        if self.sets.is_empty() && self.is_filled(place) {
+            return self.replace_worst(index, place, key);
+        }
         self.held[place as usize].push(Reverse(key));
         self.mark(index, place, key, true);
-        let last = if self.held[place as usize].len() > self.openings(index, place) {
+        let last = if self.held[place as usize].len() > self.openings[place as usize] as usize {
             Some(place)
         } else {
             self.last_in_overfull_set(index, place)
@@ -196,14 +211,6 @@ impl Seats {
         Some(place)
     }
 
-    fn openings(&self, index: &Index, place: u32) -> usize {
-        let post = index.post(place);
-        if mutants::active("zero-openings-take-one") {
-            return post.openings.max(1) as usize;
-        }
-        post.openings as usize
-    }
-
     /// The place whose worst must leave because a set around `place` is over its cap.
     fn last_in_overfull_set(&self, index: &Index, place: u32) -> Option<u32> {
         if self.sets.is_empty() {
@@ -224,6 +231,18 @@ impl Seats {
         self.mark(index, place, key, false);
         self.held[place as usize].pop();
         let w = index.ranks.worker_at[key.rank() as usize];
+        self.place_of[w as usize] = NOWHERE;
+        self.value_of[w as usize] = i64::MIN;
+        self.refresh(index, place);
+        Some(w)
+    }
+
+    /// Without caps: a newcomer takes the seat of the worst, who is displaced.
+    fn replace_worst(&mut self, index: &Index, place: u32, key: Key) -> Option<u32> {
+        let mut worst = self.held[place as usize].peek_mut()?;
+        let Reverse(displaced) = std::mem::replace(&mut *worst, Reverse(key));
+        drop(worst);
+        let w = index.ranks.worker_at[displaced.rank() as usize];
         self.place_of[w as usize] = NOWHERE;
         self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
@@ -264,7 +283,7 @@ impl Seats {
 
     /// Computes the own cutoff of `place` anew, and with it the floors above.
     fn refresh(&mut self, index: &Index, place: u32) {
-        let cutoff = if self.is_filled(index, place) {
+        let cutoff = if self.is_filled(place) {
             self.held[place as usize].peek().map_or(Key::CLOSED, |worst| worst.0)
         } else {
             Key::NONE
@@ -332,12 +351,7 @@ impl Standing for Seats {
 
     #[inline]
     fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
-        let own = self.own[place as usize];
-        if mutants::active("incumbent-wins-ties") && own != Key::NONE && key.score() == own.score()
-        {
-            return false;
-        }
-        key > own
+        self.beats_own(place, key)
             && Bid::new(key, index.places[place as usize].rank) > bar
             && (!self.by_targets || self.sets.is_empty() || self.has_slot(index, place, key))
     }

@@ -72,7 +72,7 @@ impl Chains {
     /// One attempt to hire. Returns whether there was anything to attempt.
     fn step(&mut self, engine: &mut Engine) -> bool {
         if let Some(place) = self.free.pop() {
-            if !engine.seats.is_filled(&engine.index, place)
+            if !engine.seats.is_filled(place)
                 && let Some(recruit) = engine.recruit(place)
             {
                 self.free.push(place);
@@ -87,7 +87,7 @@ impl Chains {
     }
 
     fn step_capped(&mut self, engine: &mut Engine, place: u32, bound: Bid) {
-        if engine.seats.is_filled(&engine.index, place) {
+        if engine.seats.is_filled(place) {
             return;
         }
         let Some(recruit) = engine.desirer(place) else { return };

@@ -26,8 +26,8 @@ use std::thread::Scope;
 /// Workers who ask at once. In a larger batch more of them find that somebody of the
 /// same batch was there first; in a smaller one, threads spend more on waiting.
 const BATCH: usize = 2_048;
-/// A batch is contested if more than one in so many must ask again.
-const CONTESTED_SHARE: usize = 4;
+/// A batch is contested if so many in a hundred must ask again.
+const CONTESTED_PERCENT: usize = 80;
 /// Workers of a batch whom a thread takes on at a time.
 const SHARE: usize = 32;
 
@@ -57,11 +57,11 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             if batch.is_empty() {
                 break;
             }
-            let menus = ask(index, &seats, scratch, &helpers, batch.clone());
+            let hands = ask(index, &seats, scratch, &helpers, batch.clone());
             let mut seats = seats.write().unwrap_or_else(PoisonError::into_inner);
             let at_once = contested.then_some(&mut *scratch);
-            let left = table.settle(index, &mut seats, at_once, &batch, menus);
-            contested = left.len() * CONTESTED_SHARE > batch.len();
+            let left = table.settle(index, &mut seats, at_once, &batch, hands);
+            contested = left.len() * 100 > batch.len() * CONTESTED_PERCENT;
             control.advance((batch.len() - again) as u64)?;
             batch = left;
         }
@@ -80,7 +80,44 @@ struct Batch {
 }
 
 /// What the workers from some place in a batch on would get.
-type Answers = Vec<(usize, Vec<Menu>)>;
+type Answers = Vec<(usize, Vec<Hand>)>;
+
+/// What a worker holds of a menu: the offers that she has not made use of, the best last.
+#[derive(Clone, Default)]
+struct Hand {
+    offers: Vec<Kept>,
+    /// Whether there may be more than she has kept.
+    may_ask: bool,
+}
+
+/// An offer, without the worker's rank.
+#[derive(Clone, Copy)]
+struct Kept {
+    value: i64,
+    place: u32,
+    score: i32,
+}
+
+impl Hand {
+    /// Asks.
+    fn of(index: &Index, seats: &Seats, scratch: &mut Scratch, w: u32) -> Self {
+        let menu = demand(index, seats, scratch, w, Menu::ROOM);
+        let kept = menu.offers().rev().map(|offer| Kept {
+            value: offer.value,
+            place: offer.place,
+            score: offer.key.score() as i32,
+        });
+        let may_ask = menu.is_full() && !mutants::active("menu-never-refilled");
+        Self { offers: kept.collect(), may_ask }
+    }
+}
+
+impl Kept {
+    fn offer(&self, index: &Index, w: u32) -> Offer {
+        let Self { value, place, score } = *self;
+        Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker[w as usize]) }
+    }
+}
 
 impl Batch {
     /// Asks for one share after the other until all are taken on.
@@ -90,8 +127,8 @@ impl Batch {
             let start = self.taken.fetch_add(SHARE, Relaxed);
             let end = self.workers.len().min(start + SHARE);
             let Some(share) = self.workers.get(start..end) else { return answers };
-            let menus = share.iter().map(|w| demand(index, seats, scratch, *w, Menu::ROOM));
-            answers.push((start, menus.collect()));
+            let hands = share.iter().map(|w| Hand::of(index, seats, scratch, *w));
+            answers.push((start, hands.collect()));
         }
     }
 }
@@ -138,7 +175,7 @@ fn ask(
     scratch: &mut Scratch,
     helpers: &[Helper],
     workers: Vec<u32>,
-) -> Vec<Menu> {
+) -> Vec<Hand> {
     let helpers = &helpers[..helpers.len().min(workers.len() / SHARE)];
     let batch = Arc::new(Batch { workers, taken: AtomicUsize::new(0) });
     for helper in helpers {
@@ -150,37 +187,22 @@ fn ask(
         answers.extend(helper.answers.recv().expect("a helper answers"));
     }
     answers.sort_unstable_by_key(|(start, _)| *start);
-    answers.into_iter().flat_map(|(_, menus)| menus).collect()
+    answers.into_iter().flat_map(|(_, hands)| hands).collect()
 }
 
 /// Proposing, and what workers keep for later.
 struct Table {
-    /// By worker: further offers, the best last.
-    kept: Vec<Vec<Kept>>,
-    /// By worker: whether there may be more than she has kept.
-    may_ask: Vec<bool>,
+    /// By worker.
+    hands: Vec<Hand>,
     /// Those about to propose, the most valuable offer on top.
     proposers: BinaryHeap<(i64, Key, u32)>,
     proposals: u64,
 }
 
-/// An offer, without the worker's rank.
-#[derive(Clone, Copy)]
-struct Kept {
-    value: i64,
-    place: u32,
-    score: i32,
-}
-
 impl Table {
     fn of(index: &Index) -> Self {
-        let workers = index.problem.workers.len();
-        Self {
-            kept: vec![Vec::new(); workers],
-            may_ask: vec![false; workers],
-            proposers: BinaryHeap::new(),
-            proposals: 0,
-        }
+        let hands = vec![Hand::default(); index.problem.workers.len()];
+        Self { hands, proposers: BinaryHeap::new(), proposals: 0 }
     }
 
     /// The batch proposes, and whoever is displaced, until all hold something or have
@@ -192,23 +214,23 @@ impl Table {
         seats: &mut Seats,
         mut scratch: Option<&mut Scratch>,
         batch: &[u32],
-        menus: Vec<Menu>,
+        hands: Vec<Hand>,
     ) -> Vec<u32> {
         let mut again = Vec::new();
-        for (w, menu) in batch.iter().zip(menus) {
-            self.keep(*w, &menu);
+        for (w, hand) in batch.iter().zip(hands) {
+            self.hands[*w as usize] = hand;
         }
         let mut free: Vec<u32> = batch.iter().rev().copied().collect();
         loop {
             while let Some(w) = free.pop() {
-                if self.line_up(index, seats, w) || !self.may_ask[w as usize] {
+                if self.line_up(index, seats, w) || !self.hands[w as usize].may_ask {
                     continue;
                 }
                 let Some(scratch) = scratch.as_deref_mut() else {
                     again.push(w);
                     continue;
                 };
-                self.keep(w, &demand(index, seats, scratch, w, Menu::ROOM));
+                self.hands[w as usize] = Hand::of(index, seats, scratch, w);
                 free.extend(self.propose(index, seats, w));
             }
             let Some((_, _, w)) = self.proposers.pop() else { return again };
@@ -216,20 +238,9 @@ impl Table {
         }
     }
 
-    /// Keeps what a worker has asked for.
-    fn keep(&mut self, w: u32, menu: &Menu) {
-        self.may_ask[w as usize] = menu.is_full() && !mutants::active("menu-never-refilled");
-        let kept = menu.offers().rev().map(|offer| Kept {
-            value: offer.value,
-            place: offer.place,
-            score: offer.key.score() as i32,
-        });
-        self.kept[w as usize] = kept.collect();
-    }
-
     /// Lines a worker up with the best of her offers that still stands, if any does.
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> bool {
-        let kept = &mut self.kept[w as usize];
+        let kept = &mut self.hands[w as usize].offers;
         while let Some(best) = kept.last() {
             let offer = best.offer(index, w);
             if seats.takes(index, offer) {
@@ -245,19 +256,12 @@ impl Table {
     /// A worker proposes where her best offer is; returns who is left without a match:
     /// she herself if it is gone, whoever she displaces, or nobody.
     fn propose(&mut self, index: &Index, seats: &mut Seats, w: u32) -> Option<u32> {
-        let offer = self.kept[w as usize].pop()?.offer(index, w);
+        let offer = self.hands[w as usize].offers.pop()?.offer(index, w);
         if !seats.takes(index, offer) {
             return Some(w);
         }
         self.proposals += 1;
         seats.enter(index, w, offer)
-    }
-}
-
-impl Kept {
-    fn offer(&self, index: &Index, w: u32) -> Offer {
-        let Self { value, place, score } = *self;
-        Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker[w as usize]) }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cli::process::{cpu_time, peak_rss_bytes};
 use crate::generate::Generator;
 use crate::heap;
 use crate::matching::{
-    Certificate, Cleared, Control, Phase, Problem, Means, PAIRS_AUDITED, certify_with, clear_with,
+    Certificate, Cleared, Control, Means, PAIRS_AUDITED, Phase, Problem, certify_with, clear_with,
     matching_hash,
 };
 use serde::{Deserialize, Serialize};
