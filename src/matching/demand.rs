@@ -11,7 +11,7 @@
 
 use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
-use super::index::{Index, NOWHERE, Place};
+use super::index::{Index, Lane, NOWHERE, Place};
 use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
 use super::screens::{Screens, fit_of};
@@ -416,19 +416,19 @@ impl<S: Standing> Search<'_, '_, S> {
                 let lane = passed.trailing_zeros();
                 passed &= passed - 1;
                 let number = quarter.cells.start + (block * LANES) as u32 + lane;
-                if index.cells[number as usize].top_salary < locality.least {
+                let cell = index.cells[number as usize].lane(number);
+                if cell.top_salary < locality.least {
                     return;
                 }
                 let fit = fit_of(&self.scratch.bounds, lane as usize);
-                self.open_cell(number, fit, &locality);
+                self.open_cell(cell, self.standing.cell_floor(number), fit, &locality);
             }
         }
         self.open_city(city, end as u32);
     }
 
-    /// A cell, in which her fit is `fit` at most.
-    fn open_cell(&mut self, number: u32, fit: u32, locality: &Locality) {
-        let cell = &self.index.cells[number as usize];
+    /// A cell whose least cutoff is `floor`, and in which her fit is `fit` at most.
+    fn open_cell(&mut self, cell: Lane, floor: Key, fit: u32, locality: &Locality) {
         let bound = match mutants::active("value-bound-too-tight") {
             false => self.terms.fit_worth(fit) - locality.annual,
             true => self.terms.fit_worth(fit) - locality.annual - 100,
@@ -439,8 +439,8 @@ impl<S: Standing> Search<'_, '_, S> {
         }
         let shortfall = Terms::shortfall_bp(locality.asking, cell.top_salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        if key > self.standing.cell_floor(number) && key >= locality.bar.key {
-            self.push(Node::Cell(number), cell.places.start, fit, reach);
+        if key > floor && key >= locality.bar.key {
+            self.push(Node::Cell(cell.cell), cell.first, fit, reach);
         }
     }
 
@@ -564,16 +564,18 @@ impl<S: Standing> Search<'_, '_, S> {
         let fit_worth = self.terms.fit_worth(fit);
         let end = index.families[number as usize].lanes.end;
         let lanes = front.from..end.min(front.from + LANES_AHEAD);
-        let mut open = index.kernels.beaten(self.standing.lane_floors(lanes.clone()), best);
+        let floors = self.standing.lane_floors(lanes.clone());
+        let mut open = index.kernels.beaten(floors, best);
         while open != 0 {
-            let lane = &index.lanes[front.from as usize + open.trailing_zeros() as usize];
+            let at = open.trailing_zeros() as usize;
+            let lane = index.lanes[front.from as usize + at];
             open &= open - 1;
             let net = lane.top_real - self.scratch.annual[lane.city.at()];
             let worthwhile =
                 net >= self.away.reserve && net + fit_worth >= self.menu.threshold.value;
             if worthwhile && lane.city != self.worker.home {
                 let locality = self.locality(lane.city);
-                self.open_cell(lane.cell, fit, &locality);
+                self.open_cell(lane, floors[at], fit, &locality);
             }
         }
         if lanes.end < end {

@@ -62,6 +62,15 @@ pub(super) struct Cell {
     pub top_real: i64,
 }
 
+impl Cell {
+    /// What a search has to know of cell number `cell` before it goes in.
+    #[inline]
+    pub fn lane(&self, cell: u32) -> Lane {
+        let Self { city, top_salary, top_real, .. } = *self;
+        Lane { top_salary, top_real, first: self.places.start, cell, city }
+    }
+}
+
 /// The cells of one family, best real salary first.
 #[derive(Clone, Debug)]
 pub(super) struct Family {
@@ -73,11 +82,14 @@ pub(super) struct Family {
     pub top_real: i64,
 }
 
-/// A cell as its family lists it.
+/// A cell as its family lists it: what a search has to know of it before it goes in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane {
-    /// Its best real salary.
+    /// Its highest salary, and its best real salary.
+    pub top_salary: i64,
     pub top_real: i64,
+    /// Its first place.
+    pub first: u32,
     /// The cell.
     pub cell: u32,
     /// Its city.
@@ -253,13 +265,13 @@ impl<'p> Index<'p> {
         });
         self.lane_of = vec![(NOWHERE, NOWHERE); self.cells.len()];
         for (lane, cell) in (0_u32..).zip(order) {
-            let Cell { family: list, city, top_real, .. } = self.cells[cell as usize];
+            let Cell { family: list, top_real, .. } = self.cells[cell as usize];
             if self.families.last().is_none_or(|family| family.list != list) {
                 self.families.push(Family { list, lanes: lane..lane, top_real });
             }
             let family = self.families.len() - 1;
             self.families[family].lanes.end = lane + 1;
-            self.lanes.push(Lane { top_real, cell, city });
+            self.lanes.push(self.cells[cell as usize].lane(cell));
             self.lane_of[cell as usize] = (family as u32, lane);
         }
         let lists = self.families.iter();

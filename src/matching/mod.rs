@@ -10,7 +10,8 @@
 //!   cannot change during a clearing and the `seats` of what does. Both sides'
 //!   deferred acceptance are loops over these two;
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
-//! * [`certify`]: an independent check that shares no index with the engine;
+//! * [`certify`]: the check that ends every round, from the matching alone, in two
+//!   opinions: a search of everybody, and a sample pair by pair (`audit`);
 //! * [`naive`]: the slow and obvious twin that the tests compare the engine with;
 //! * [`lists`]: the classical problem beside this one, preferences as explicit lists.
 //!
