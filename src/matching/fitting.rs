@@ -4,8 +4,8 @@
 //! and the list alone, never on city or salary. So lists are hash-consed: a *profile*
 //! is a requirement list with a least fit; a *family* is one that many vacancies have,
 //! or all others that ask for the same skills with the same weights and for about as
-//! much of them. It has the least levels that any of its lists
-//! asks for, so that its fit bounds theirs from above.
+//! much of them. It has the least levels that any of its lists asks for, so that its fit
+//! bounds theirs from above.
 
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{Requirement, SkillIx};
