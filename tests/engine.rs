@@ -186,17 +186,20 @@ fn threads_change_nothing() {
             large::Size { workers: 2_500, vacancies: 600, openings: 1_500, cities: 12 },
             seed,
         );
-        let with = |threads, kernels| {
-            let means = Means { threads, kernels };
-            clear_with(&problem, Side::Worker, &Control::default(), means).unwrap()
-        };
-        let one = with(1, Kernels::PLAIN);
-        for threads in [0, 2, 3, 5] {
-            for kernels in Kernels::available() {
-                assert_eq!(with(threads, kernels), one, "{threads} {kernels:?}, market {seed}");
+        for side in [Side::Worker, Side::Vacancy] {
+            let with = |threads, kernels| {
+                let means = Means { threads, kernels };
+                clear_with(&problem, side, &Control::default(), means).unwrap()
+            };
+            let one = with(1, Kernels::PLAIN);
+            for threads in [0, 2, 3, 5] {
+                for kernels in Kernels::available() {
+                    let same = with(threads, kernels);
+                    assert_eq!(same, one, "{side:?} {threads} {kernels:?}, market {seed}");
+                }
             }
+            assert!(certify(&problem, &one.matching, &Control::default()).unwrap().is_stable());
         }
-        assert!(certify(&problem, &one.matching, &Control::default()).unwrap().is_stable());
     }
 }
 

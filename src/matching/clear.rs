@@ -39,7 +39,7 @@ pub fn clear(problem: &Problem, side: Side, control: &Control) -> Result<Cleared
 /// What a computation may use of the machine. Its result is the same whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Means {
-    /// Threads; 0 counts as 1. Vacancies propose on one.
+    /// Threads; 0 counts as 1.
     pub threads: usize,
     /// Which registers the inner loops use.
     pub kernels: Kernels,
@@ -70,7 +70,7 @@ pub fn clear_with(
     let mut engine = Engine::with(problem, means.kernels);
     match side {
         Side::Worker => worker_proposing::run(&mut engine, control, means.threads)?,
-        Side::Vacancy => vacancy_proposing::run(&mut engine, control)?,
+        Side::Vacancy => vacancy_proposing::run(&mut engine, control, means.threads)?,
     }
     Ok(Cleared { matching: engine.matching(), counters: engine.counters() })
 }

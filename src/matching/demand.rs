@@ -639,15 +639,8 @@ struct Away {
 }
 
 impl Away {
-    /// The floor salary `s` satisfies `1000 s/κ >= 1000 reservation/κ_home + annual`, the
-    /// asking salary likewise, and the shortfall allows salaries above
-    /// `asking * 10000 / (10001 + max_shortfall)`; rounding down keeps all of it a bound.
     fn of(terms: &Terms, worker: &Worker, least_annual: i64) -> Self {
         let reserve = terms.real_salary(worker.reservation_salary, worker.home);
-        let expected = terms.real_salary(worker.expected_salary, worker.home);
-        let asked = i128::from(expected) + i128::from(least_annual);
-        let allowed = 10_001 + i128::from(terms.settings.max_shortfall_bp);
-        let by_vacancy = (asked * 10_000 / allowed) as i64;
-        Self { least_annual, reserve, need: by_vacancy.max(reserve + least_annual) }
+        Self { least_annual, reserve, need: terms.least_real_away(worker, least_annual) }
     }
 }

@@ -1,9 +1,8 @@
-//! The engine: an index, the seats, and the two queries over them.
+//! The engine: an index, the seats, and queries over them.
 
 use super::demand::Scratch;
 use super::index::Index;
 use super::key::Key;
-use super::recruit::Recruiting;
 use super::seats::Seats;
 use super::{Kernels, Problem};
 
@@ -27,7 +26,7 @@ impl Matching {
 pub struct Counters {
     /// Times that a worker entered a vacancy, or a vacancy hired a worker.
     pub proposals: u64,
-    /// Calls of [`Engine::demand`] or [`Engine::recruit`].
+    /// Searches for a worker's best vacancies, or for a vacancy's best workers.
     pub queries: u64,
     /// Pairs whose fit or score was computed.
     pub evaluations: u64,
@@ -68,12 +67,11 @@ pub struct Recruit {
 }
 
 /// One clearing in progress: the index of the problem, the matching so far with its
-/// cutoffs, and the two queries `demand` and `recruit`.
+/// cutoffs, and the query `demand`.
 pub struct Engine<'p> {
     pub(super) index: Index<'p>,
     pub(super) seats: Seats,
     pub(super) scratch: Scratch,
-    pub(super) recruiting: Recruiting,
     pub(super) counters: Counters,
 }
 
@@ -88,8 +86,7 @@ impl<'p> Engine<'p> {
         let index = Index::of(problem, kernels);
         let seats = Seats::of(&index);
         let scratch = Scratch::of(&index);
-        let recruiting = Recruiting::new();
-        Self { index, seats, scratch, recruiting, counters: Counters::default() }
+        Self { index, seats, scratch, counters: Counters::default() }
     }
 
     /// The place, in the engine's index, of the vacancy with that number.
@@ -119,17 +116,6 @@ impl<'p> Engine<'p> {
     pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
         self.counters.proposals += 1;
         self.seats.enter(&self.index, w, offer)
-    }
-
-    /// Moves a recruit to the vacancy at `place`, which has room for her. Returns the
-    /// place that she leaves.
-    pub(super) fn hire(&mut self, place: u32, recruit: Recruit) -> Option<u32> {
-        self.counters.proposals += 1;
-        let left = self.seats.leave(&self.index, recruit.worker);
-        let Recruit { worker, value, key } = recruit;
-        let displaced = self.seats.enter(&self.index, worker, Offer { place, value, key });
-        assert!(displaced.is_none(), "a recruit enters where there is room");
-        left
     }
 
     /// The matching so far, by numbers of the problem.

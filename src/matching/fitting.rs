@@ -79,11 +79,6 @@ impl Fitting {
         &self.asks[list.asks.start as usize..list.asks.end as usize]
     }
 
-    /// The requirements with a minimum.
-    pub fn gates(&self, list: &AskList) -> impl Iterator<Item = Ask> + '_ {
-        self.asks(list).iter().copied().take_while(|ask| ask.minimum > 0)
-    }
-
     /// Whether the levels reach every mandatory minimum.
     #[inline]
     pub fn meets(&self, list: &AskList, levels: &impl Levels) -> bool {

@@ -5,8 +5,6 @@
 //! made. Only the lookup of many levels at once has an instruction of its own in each
 //! width. All compute the same, and the tests compare them.
 
-use super::key::Key;
-
 /// Lanes of a kernel: what one call looks at.
 pub(super) const LANES: usize = 64;
 /// Skills that the kernels tell apart.
@@ -75,17 +73,38 @@ impl Kernels {
         }
     }
 
-    /// A bit for each of the first [`LANES`] cutoffs that `key` beats.
+    /// Bounds for [`LANES`] workers under one requirement list, as `screen` for many
+    /// lists and one worker.
     #[inline]
-    pub(super) fn beaten(self, cutoffs: &[Key], key: Key) -> u64 {
+    pub(super) fn call(
+        self,
+        columns: &[Column<'_>],
+        base: u16,
+        least: u16,
+        bounds: &mut Bounds,
+    ) -> u64 {
         match self.0 {
-            Width::Plain => run_beaten(cutoffs, key),
+            Width::Plain => run_call(columns, base, least, bounds),
             // SAFETY: as in `screen`.
             #[cfg(target_arch = "x86_64")]
-            Width::Avx2 => unsafe { wide::beaten_avx2(cutoffs, key) },
+            Width::Avx2 => unsafe { wide::call_avx2(columns, base, least, bounds) },
             // SAFETY: as in `screen`.
             #[cfg(target_arch = "x86_64")]
-            Width::Avx512 => unsafe { wide::beaten_avx512(cutoffs, key) },
+            Width::Avx512 => unsafe { wide::call_avx512(columns, base, least, bounds) },
+        }
+    }
+
+    /// A bit for each of the first [`LANES`] bars (cutoffs, needs) that `bid` beats.
+    #[inline]
+    pub(super) fn beaten<T: Copy + Ord>(self, bars: &[T], bid: T) -> u64 {
+        match self.0 {
+            Width::Plain => run_beaten(bars, bid),
+            // SAFETY: as in `screen`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx2 => unsafe { wide::beaten_avx2(bars, bid) },
+            // SAFETY: as in `screen`.
+            #[cfg(target_arch = "x86_64")]
+            Width::Avx512 => unsafe { wide::beaten_avx512(bars, bid) },
         }
     }
 }
@@ -118,7 +137,22 @@ pub(super) struct Screen<'s> {
     pub least: &'s [u16; LANES],
 }
 
-/// The worth of each list for a worker.
+/// One requirement, and the levels of [`LANES`] workers in its skill.
+#[derive(Clone, Copy)]
+pub(super) struct Column<'c> {
+    pub levels: &'c Bytes,
+    /// As in [`Slot`].
+    pub desired: u8,
+    pub minimum: u8,
+    pub worth: u16,
+}
+
+impl Column<'_> {
+    /// Asks for nothing.
+    pub const BLANK: Self = Self { levels: &[0; LANES], desired: 0, minimum: 0, worth: 0 };
+}
+
+/// The worth of each list for a worker, or of a list for each worker.
 #[repr(align(64))]
 #[derive(Clone)]
 pub(super) struct Bounds(pub [u16; LANES]);
@@ -150,12 +184,33 @@ fn run_screen(
 }
 
 #[inline(always)]
-fn run_beaten(cutoffs: &[Key], key: Key) -> u64 {
+fn run_call(columns: &[Column], base: u16, least: u16, bounds: &mut Bounds) -> u64 {
+    let mut sums = [base; LANES];
+    let mut refused = [0_u8; LANES];
+    for column in columns {
+        for lane in 0..LANES {
+            let level = column.levels[lane];
+            let counted = u16::from(level.min(column.desired));
+            sums[lane] = sums[lane].wrapping_add(counted.wrapping_mul(column.worth));
+            refused[lane] |= u8::from(level < column.minimum);
+        }
+    }
+    bounds.0 = sums;
+    let mut passed = 0;
+    for lane in 0..LANES {
+        let passes = refused[lane] == 0 && sums[lane] >= least;
+        passed |= u64::from(passes) << lane;
+    }
+    passed
+}
+
+#[inline(always)]
+fn run_beaten<T: Copy + Ord>(bars: &[T], bid: T) -> u64 {
     let mut mask = 0;
-    for (at, cutoffs) in cutoffs.chunks(8).take(LANES / 8).enumerate() {
+    for (at, bars) in bars.chunks(8).take(LANES / 8).enumerate() {
         let mut bits = 0_u64;
-        for (bit, cutoff) in cutoffs.iter().enumerate() {
-            bits |= u64::from(key > *cutoff) << bit;
+        for (bit, bar) in bars.iter().enumerate() {
+            bits |= u64::from(bid > *bar) << bit;
         }
         mask |= bits << (8 * at);
     }
@@ -170,7 +225,7 @@ fn lookup(levels: &Levels, skills: &Bytes) -> Bytes {
 
 #[cfg(target_arch = "x86_64")]
 mod wide {
-    use super::{Bounds, Bytes, Key, LANES, Levels, Screen, run_beaten, run_screen};
+    use super::{Bounds, Bytes, Column, LANES, Levels, Screen, run_beaten, run_call, run_screen};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx2")]
@@ -184,13 +239,23 @@ mod wide {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn beaten_avx2(cutoffs: &[Key], key: Key) -> u64 {
-        run_beaten(cutoffs, key)
+    pub(super) fn call_avx2(columns: &[Column], base: u16, least: u16, to: &mut Bounds) -> u64 {
+        run_call(columns, base, least, to)
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn beaten_avx512(cutoffs: &[Key], key: Key) -> u64 {
-        run_beaten(cutoffs, key)
+    pub(super) fn call_avx512(columns: &[Column], base: u16, least: u16, to: &mut Bounds) -> u64 {
+        run_call(columns, base, least, to)
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn beaten_avx2<T: Copy + Ord>(bars: &[T], bid: T) -> u64 {
+        run_beaten(bars, bid)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn beaten_avx512<T: Copy + Ord>(bars: &[T], bid: T) -> u64 {
+        run_beaten(bars, bid)
     }
 
     /// Sixteen levels at a time: a skill is looked up in the sixteen that share its
@@ -236,6 +301,7 @@ mod wide {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::Key;
     use super::*;
 
     /// Goal: all widths compute what the plain loops do. Method: screens and cutoffs of
@@ -263,10 +329,20 @@ mod tests {
             let cutoffs: Vec<Key> =
                 (0..noise(70)).map(|_| Key::new(noise(4) as i64, noise(4) as u32)).collect();
             let key = Key::new(noise(4) as i64, noise(4) as u32);
+            let columns: Vec<Column> = slots
+                .iter()
+                .map(|slot| Column {
+                    levels: &slot.skill,
+                    desired: slot.desired[0],
+                    minimum: slot.minimum[0],
+                    worth: slot.worth[0],
+                })
+                .collect();
             let run = |kernels: Kernels| {
-                let mut bounds = Bounds([0; LANES]);
+                let (mut bounds, mut called) = (Bounds([0; LANES]), Bounds([0; LANES]));
                 let passed = kernels.screen(screen, &levels, &mut bounds);
-                (passed, bounds.0, kernels.beaten(&cutoffs, key))
+                let reached = kernels.call(&columns, base[0], least[0], &mut called);
+                (passed, bounds.0, kernels.beaten(&cutoffs, key), reached, called.0)
             };
             let plain = run(Kernels::PLAIN);
             for (lane, cutoff) in cutoffs.iter().take(LANES).enumerate() {

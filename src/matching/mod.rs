@@ -4,9 +4,9 @@
 //! depends on the *set* of workers and vacancies alone, not on their order.
 //!
 //! * [`problem`]: what one clearing works on;
-//! * [`clear`]: the engine. It has two primitives and no others, [`Engine::demand`]
-//!   (the best vacancy that would take this worker now) and [`Engine::recruit`] (the
-//!   best worker who would come to this vacancy now), over an `index` of what
+//! * [`clear`]: the engine. It has two primitives and no others, `demand` (the best
+//!   vacancies that would take this worker now) and `recruit` (the best workers who
+//!   would come to this vacancy now), over an `index` of what
 //!   cannot change during a clearing and the `seats` of what does. Both sides'
 //!   deferred acceptance are loops over these two;
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
@@ -25,6 +25,7 @@ mod certificate;
 mod choice;
 mod clear;
 mod control;
+mod crew;
 mod cutoff;
 mod demand;
 mod engine;
@@ -36,10 +37,10 @@ mod kernels;
 mod key;
 pub mod lists;
 pub mod naive;
-mod postings;
 pub mod problem;
 mod rankings;
 mod recruit;
+mod roster;
 mod screens;
 mod seats;
 mod vacancy_proposing;

@@ -41,9 +41,9 @@ impl Lists {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rankings {
     by_worker: Lists,
-    by_worker_sorted: Lists,
     by_vacancy: Lists,
     naming_worker: Lists,
+    wanting: Lists,
 }
 
 impl Rankings {
@@ -55,12 +55,14 @@ impl Rankings {
         let swap = |rows: &[(u32, u32, u32)]| -> Vec<_> {
             rows.iter().map(|(owner, other, position)| (*owner, *position, *other)).collect()
         };
-        let named = wanting.iter().map(|(place, w, position)| (*w, *place, *position)).collect();
+        let turn = |rows: &[(u32, u32, u32)]| -> Vec<_> {
+            rows.iter().map(|(owner, other, position)| (*other, *owner, *position)).collect()
+        };
         Self {
+            wanting: Lists::of(vacancies, turn(&wanted)),
+            naming_worker: Lists::of(workers, turn(&wanting)),
             by_worker: Lists::of(workers, swap(&wanted)),
-            by_worker_sorted: Lists::of(workers, wanted),
             by_vacancy: Lists::of(vacancies, swap(&wanting)),
-            naming_worker: Lists::of(workers, named),
         }
     }
 
@@ -79,9 +81,9 @@ impl Rankings {
         self.naming_worker.at(w)
     }
 
-    /// Position of the vacancy at `place` in worker `w`'s ranking.
-    pub fn position_of_vacancy(&self, w: u32, place: u32) -> Option<u32> {
-        position(self.by_worker_sorted.at(w), place)
+    /// The workers who rank the vacancy at `place`: (worker, position), ascending.
+    pub fn wanting(&self, place: u32) -> &[(u32, u32)] {
+        self.wanting.at(place)
     }
 
     /// Position of worker `w` in the ranking of the vacancy at `place`.

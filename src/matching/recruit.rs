@@ -1,19 +1,22 @@
 //! The second primitive: the best worker who would come to a vacancy now.
 //!
-//! A vacancy keeps the best few candidates of one scan. While workers only improve,
+//! The search goes over groups of workers (see `roster`), those who could score best
+//! first, and ends when no group could hold anybody better than it has. A vacancy keeps the best few candidates of one scan. While workers only improve,
 //! whoever does not want the vacancy now never will, so a candidate is passed over
 //! once and for all, and the vacancy scans again, below the last one, only when the
 //! few are used up.
 
 use super::demand::Standing;
-use super::engine::{Engine, Recruit};
+use super::engine::{Counters, Recruit};
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
+use super::kernels::{Bounds, LANES};
 use super::key::{Bid, Key, Worth};
-use super::postings::Postings;
+use super::roster::{Card, Roster};
+use super::screens::{Call, fit_of};
 use super::seats::Seats;
 use crate::domain::limits::FIT_MAX;
-use crate::domain::{CityIx, SkillIx, Vacancy, Worker};
+use crate::domain::{CityIx, Vacancy, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -21,8 +24,11 @@ use std::collections::BinaryHeap;
 
 /// Candidates kept from one scan, per opening and at least and at most.
 const KEPT_PER_OPENING: usize = 3;
-const KEPT_MIN: usize = 8;
+const KEPT_MIN: usize = 4;
 const KEPT_MAX: usize = 256;
+
+/// Cities to which all moves are kept.
+const MOVES_KEPT: usize = 512;
 
 /// A worker's key at a vacancy, and the vacancy's value to the worker.
 type Candidate = (Key, i64);
@@ -38,135 +44,163 @@ struct Shortlist {
     exhausted: bool,
 }
 
+/// Whom a vacancy would get, as far as its shortlist tells.
+pub(super) enum Next {
+    /// The best desirer.
+    Found(Recruit),
+    /// The shortlist is used up: scan.
+    Unknown,
+    /// There is none.
+    Nobody,
+}
+
 /// What recruiting needs besides the index.
 pub(super) struct Recruiting {
-    postings: Postings,
-    /// By family: the movers whom its bounds admit, by the best key that they could
-    /// have at any of its vacancies away from home, best first. Computed when needed.
-    movers: Vec<Option<Box<[Key]>>>,
+    roster: Roster,
     /// By place.
     shortlists: Vec<Shortlist>,
 }
 
 impl Recruiting {
-    /// Nothing scanned yet.
-    pub fn new() -> Self {
-        Self { postings: Postings::default(), movers: Vec::new(), shortlists: Vec::new() }
+    /// Files the workers; nothing is scanned yet.
+    pub fn of(index: &Index) -> Self {
+        let shortlists = vec![Shortlist::default(); index.places.len()];
+        Self { roster: Roster::of(index), shortlists }
     }
 
-    /// Files the workers, once.
-    fn prepare(&mut self, index: &Index) {
-        if !self.shortlists.is_empty() {
-            return;
+    /// A worker got a vacancy of that value, and will want none that is worth less.
+    pub fn improved(&mut self, index: &Index, w: u32, value: i64) {
+        let best_fit = match mutants::active("need-too-high") {
+            false => index.terms().fit_worth(FIT_MAX),
+            true => 0,
+        };
+        self.roster.raise(w, value, value.saturating_sub(best_fit));
+    }
+
+    /// Whom the vacancy at `place` would get.
+    pub fn next(&mut self, index: &Index, seats: &Seats, place: u32) -> Next {
+        let vacancy_rank = index.places[place as usize].rank;
+        let shortlist = &mut self.shortlists[place as usize];
+        while let Some((key, value)) = shortlist.ready.last().copied() {
+            let worker = index.ranks.worker_at[key.rank() as usize];
+            let worth = Worth::new(value, vacancy_rank);
+            if worth > seats.worth_of(index, worker) {
+                return Next::Found(Recruit { worker, value, key });
+            }
+            shortlist.ready.pop();
+            if mutants::active("stale-candidates") {
+                return Next::Found(Recruit { worker, value, key });
+            }
         }
-        self.shortlists = vec![Shortlist::default(); index.places.len()];
-        let mut wanted = vec![false; index.skills];
-        for list in &index.fitting.profiles {
-            index.fitting.gates(list).for_each(|gate| wanted[gate.skill.at()] = true);
-        }
-        if self.postings.is_empty() {
-            self.postings = Postings::of(index.problem, &wanted);
-            self.movers = vec![None; index.families.len()];
-        }
+        if shortlist.exhausted { Next::Nobody } else { Next::Unknown }
     }
 
-    /// The movers for a place's family. Fit depends on the list alone, so all vacancies
-    /// of the family, whatever their city and salary, share one scan of the postings.
-    fn movers(&mut self, index: &Index, place: u32) -> &[Key] {
-        let family = index.lane_of[index.places[place as usize].cell as usize].0 as usize;
-        let postings = &self.postings;
-        self.movers[family].get_or_insert_with(|| {
-            let list = &index.fitting.families[index.families[family].list as usize];
-            let entries = shortest(index, list, |gate| postings.movers(gate));
-            let bound = |entry: &u64| {
-                let w = Postings::worker(*entry) as usize;
-                let worker = &*index.problem.workers[w].worker;
-                let fit = index.fitting.accepted_fit(list, worker)?;
-                Some(Key::new(i64::from(fit), index.ranks.worker[w]))
-            };
-            let mut keys: Vec<Key> = entries.iter().filter_map(bound).collect();
-            keys.sort_unstable_by_key(|key| Reverse(*key));
-            keys.into()
-        })
-    }
-}
-
-/// The shortest of the entries behind each of a list's mandatory minima.
-fn shortest<'a>(
-    index: &Index,
-    list: &AskList,
-    entries: impl Fn(Option<(SkillIx, u8)>) -> &'a [u64],
-) -> &'a [u64] {
-    let gates = index.fitting.gates(list).map(|gate| entries(Some((gate.skill, gate.minimum))));
-    gates.min_by_key(|entries| entries.len()).unwrap_or_else(|| entries(None))
-}
-
-impl Engine<'_> {
-    /// The best worker whom the vacancy at `place` would take now and who strictly
-    /// prefers it to what she holds. Where a set around it is full, that is a worker
-    /// whose bid beats the worst inside, which during a clearing is her own.
-    ///
-    /// Right while workers only improve: after a worker has lost a match, call
-    /// [`Self::forget_candidates`].
-    pub fn recruit(&mut self, place: u32) -> Option<Recruit> {
-        let recruit = self.desirer(place)?;
-        let bar = self.seats.city_bar(&self.index, self.index.city(place));
-        self.seats.admits(&self.index, place, recruit.key, bar).then_some(recruit)
-    }
-
-    /// Forgets which workers did not want which vacancy.
-    pub fn forget_candidates(&mut self) {
-        self.recruiting.shortlists.clear();
-    }
-
-    /// The best acceptable worker who strictly prefers the vacancy, whether or not it
-    /// has room. The next below her would have a worse bid, so if she is refused all are.
-    pub(super) fn desirer(&mut self, place: u32) -> Option<Recruit> {
-        self.counters.queries += 1;
-        self.recruiting.prepare(&self.index);
-        let vacancy_rank = self.index.places[place as usize].rank;
+    /// The best acceptable worker who strictly prefers the vacancy at `place`, whether or
+    /// not it has room. The next below her would have a worse bid, so if she is refused
+    /// all are.
+    pub fn desirer(
+        &mut self,
+        index: &Index,
+        seats: &Seats,
+        desk: &mut Desk,
+        place: u32,
+    ) -> Option<Recruit> {
         loop {
-            let shortlist = &mut self.recruiting.shortlists[place as usize];
-            while let Some((key, value)) = shortlist.ready.last().copied() {
-                let worker = self.index.ranks.worker_at[key.rank() as usize];
-                let worth = Worth::new(value, vacancy_rank);
-                if worth > self.seats.worth_of(&self.index, worker) {
-                    return Some(Recruit { worker, value, key });
-                }
-                shortlist.ready.pop();
-                if mutants::active("stale-candidates") {
-                    return Some(Recruit { worker, value, key });
+            match self.next(index, seats, place) {
+                Next::Found(recruit) => return Some(recruit),
+                Next::Nobody => return None,
+                Next::Unknown => {
+                    let found = self.scan(index, seats, desk, place);
+                    self.keep(place, found);
                 }
             }
-            if shortlist.exhausted {
-                return None;
-            }
-            self.scan(place);
         }
     }
 
-    /// Fills the shortlist of `place` with the best candidates below those seen.
-    fn scan(&mut self, place: u32) {
-        let problem = self.index.problem;
-        let number = self.index.places[place as usize].number as usize;
-        let wanted = problem.vacancies[number].openings as usize * KEPT_PER_OPENING;
-        let room = wanted.clamp(KEPT_MIN, KEPT_MAX);
-        let seen = self.recruiting.shortlists[place as usize].seen;
-        let mut scan = Scan::of(&self.index, &self.seats, place, room, seen);
-        if self.index.places[place as usize].cell == NOWHERE {
+    /// Scans for the best candidates of `place` below those it has seen.
+    pub fn scan(&self, index: &Index, seats: &Seats, desk: &mut Desk, place: u32) -> Found {
+        desk.counters.queries += 1;
+        let roster = &self.roster;
+        let seen = self.shortlists[place as usize].seen;
+        let mut scan = Scan::of(index, seats, roster, desk, place, seen.unwrap_or(Key::CLOSED));
+        if index.places[place as usize].cell == NOWHERE {
             scan.walk_ranking();
         } else {
-            scan.read_home(&self.recruiting.postings);
-            scan.read_movers(self.recruiting.movers(&self.index, place));
+            scan.look_at_wanting();
+            scan.search();
         }
-        self.counters.evaluations += scan.evaluations;
-        let exhausted = scan.best.len() < room || mutants::active("shortlist-never-refilled");
-        let ready: Vec<Candidate> =
-            scan.best.into_sorted_vec().into_iter().rev().map(|Reverse(found)| found).collect();
-        let shortlist = &mut self.recruiting.shortlists[place as usize];
-        shortlist.seen = ready.first().map(|(key, _)| *key).or(seen);
-        shortlist.ready = ready;
-        shortlist.exhausted = exhausted;
+        let (best, room) = (scan.best, scan.room);
+        let exhausted = best.len() < room || mutants::active("shortlist-never-refilled");
+        let best = best.into_sorted_vec();
+        Found { best: best.into_iter().rev().map(|Reverse(found)| found).collect(), exhausted }
+    }
+
+    /// Keeps what a scan has found.
+    pub fn keep(&mut self, place: u32, found: Found) {
+        let shortlist = &mut self.shortlists[place as usize];
+        shortlist.seen = found.best.first().map(|(key, _)| *key).or(shortlist.seen);
+        shortlist.ready = found.best;
+        shortlist.exhausted = found.exhausted;
+    }
+}
+
+/// What a scan brings home.
+pub(super) struct Found {
+    /// Worst first.
+    best: Vec<Candidate>,
+    exhausted: bool,
+}
+
+/// A group of workers, and the best score that one of them could have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Front {
+    score: i64,
+    group: u32,
+    pool: Pool,
+}
+
+/// Where a group stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pool {
+    City,
+    Movers,
+    Listers,
+}
+
+/// What one scan computes and the next overwrites.
+pub(super) struct Desk {
+    bounds: Bounds,
+    fronts: BinaryHeap<Front>,
+    /// By city: the one-off cost of a move there from each home, reckoned when first
+    /// asked for and kept while there is room for it.
+    moves: Vec<Box<[i64]>>,
+    moves_kept: usize,
+    /// What scans at this desk have cost.
+    pub counters: Counters,
+}
+
+impl Desk {
+    pub fn of(index: &Index) -> Self {
+        Self {
+            bounds: Bounds([0; LANES]),
+            fronts: BinaryHeap::new(),
+            moves: vec![Box::default(); index.quarters.len()],
+            moves_kept: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    fn reckon_moves(&mut self, terms: &Terms, city: CityIx) {
+        if !self.moves[city.at()].is_empty() {
+            return;
+        }
+        if self.moves_kept == MOVES_KEPT {
+            self.moves.iter_mut().for_each(|costs| *costs = Box::default());
+            self.moves_kept = 0;
+        }
+        let homes = (0..self.moves.len()).map(CityIx::from_offset);
+        self.moves[city.at()] = homes.map(|home| terms.move_cost(home, city)).collect();
+        self.moves_kept += 1;
     }
 }
 
@@ -174,43 +208,45 @@ impl Engine<'_> {
 struct Scan<'e, 'p> {
     index: &'e Index<'p>,
     seats: &'e Seats,
+    roster: &'e Roster,
+    desk: &'e mut Desk,
     terms: Terms<'p>,
     place: u32,
     vacancy: &'p Vacancy,
     list: &'e AskList,
     real: i64,
     rank: u32,
-    fit_worth_max: i64,
     room: usize,
     below: Key,
     best: BinaryHeap<Reverse<Candidate>>,
-    evaluations: u64,
 }
 
 impl<'e, 'p> Scan<'e, 'p> {
     fn of(
         index: &'e Index<'p>,
         seats: &'e Seats,
+        roster: &'e Roster,
+        desk: &'e mut Desk,
         place: u32,
-        room: usize,
-        seen: Option<Key>,
+        below: Key,
     ) -> Self {
-        let at = place as usize;
-        let terms = index.terms();
+        let at = index.places[place as usize];
+        let post = index.post(place);
+        let room = (post.openings as usize * KEPT_PER_OPENING).clamp(KEPT_MIN, KEPT_MAX);
         Self {
             index,
             seats,
-            terms,
+            roster,
+            desk,
+            terms: index.terms(),
             place,
-            vacancy: &index.problem.vacancies[index.places[at].number as usize].vacancy,
-            list: &index.fitting.profiles[index.places[at].profile as usize],
-            real: index.places[at].real,
-            rank: index.places[at].rank,
-            fit_worth_max: terms.fit_worth(FIT_MAX),
+            vacancy: &post.vacancy,
+            list: &index.fitting.profiles[at.profile as usize],
+            real: at.real,
+            rank: at.rank,
             room,
-            below: seen.unwrap_or(Key::CLOSED),
+            below,
             best: BinaryHeap::with_capacity(room + 1),
-            evaluations: 0,
         }
     }
 
@@ -220,76 +256,136 @@ impl<'e, 'p> Scan<'e, 'p> {
             if self.best.len() == self.room {
                 return;
             }
-            let score = i64::from(FIT_MAX) - i64::from(*position);
-            let key = Key::new(score, self.index.ranks.worker[*w as usize]);
-            if key < self.below {
-                self.consider(*w, key, None);
+            let key = Key::new(
+                i64::from(FIT_MAX) - i64::from(*position),
+                self.index.ranks.worker[*w as usize],
+            );
+            self.desk.counters.evaluations += 1;
+            if key < self.below
+                && let Some(value) = self.value(*w)
+            {
+                self.shortlist(*w, key, value);
             }
         }
     }
 
-    /// Everyone in the vacancy's city.
-    fn read_home(&mut self, postings: &Postings) {
-        let city = self.vacancy.city;
-        let entries = shortest(self.index, self.list, |gate| postings.at_home(city, gate));
-        for entry in entries {
-            self.evaluate(Postings::worker(*entry), city);
-        }
-    }
-
-    /// Movers from elsewhere, by the best key they could have, until none could be better
-    /// than the worst on a full shortlist.
-    fn read_movers(&mut self, movers: &[Key]) {
-        let city = self.vacancy.city;
-        for bound in movers {
-            if !self.is_wanted(*bound, true) {
-                return;
-            }
-            let w = self.index.ranks.worker_at[bound.rank() as usize];
-            if self.index.problem.workers[w as usize].worker.home != city {
-                self.evaluate(w, city);
+    /// Workers who rank the vacancy: their order is given, their score is computed.
+    fn look_at_wanting(&mut self) {
+        for (w, position) in self.index.rankings.wanting(self.place) {
+            self.desk.counters.evaluations += 1;
+            let pair =
+                self.terms.pair(&self.index.problem.workers[*w as usize].worker, self.vacancy);
+            let key = Key::new(pair.score, self.index.ranks.worker[*w as usize]);
+            if pair.vacancy_accepts && self.is_wanted(key) {
+                self.shortlist(*w, key, -i64::from(*position));
             }
         }
     }
 
-    /// Computed scores: from the cheapest reason to pass over a worker to the dearest.
-    fn evaluate(&mut self, w: u32, city: CityIx) {
-        let worker = &*self.index.problem.workers[w as usize].worker;
-        if worker.ranking.is_none() {
-            let most = self.real + self.fit_worth_max;
-            if most < self.seats.worth_of(self.index, w).value {
-                return;
+    /// Computed preferences on both sides: group by group, as long as one could hold
+    /// somebody better than the worst on a full shortlist.
+    fn search(&mut self) {
+        let (index, roster) = (self.index, self.roster);
+        let call = Call::of(index.kernels, &index.numbering, &index.fitting, self.list);
+        self.desk.reckon_moves(&self.terms, self.vacancy.city);
+        for upper in roster.city(self.vacancy.city) {
+            self.open(upper, &call, Pool::City);
+        }
+        for upper in roster.movers() {
+            self.open(upper, &call, Pool::Movers);
+        }
+        for upper in roster.listers() {
+            self.open(upper, &call, Pool::Listers);
+        }
+        while let Some(front) = self.desk.fronts.pop() {
+            if !self.could_be_wanted(front.score) {
+                break;
+            }
+            self.search_group(front, &call);
+        }
+        self.desk.fronts.clear();
+    }
+
+    fn open(&mut self, upper: u32, call: &Call, pool: Pool) {
+        let bounds = &mut self.desk.bounds;
+        let (first, mut passed) = self.roster.screen_groups(upper, call, self.real, bounds);
+        while passed != 0 {
+            let lane = passed.trailing_zeros();
+            passed &= passed - 1;
+            let fit = fit_of(&self.desk.bounds, lane as usize);
+            let score = self.terms.score(fit, 0, pool == Pool::City);
+            if self.could_be_wanted(score) {
+                self.desk.fronts.push(Front { score, group: first + lane, pool });
             }
         }
-        self.evaluations += 1;
-        let fitting = &self.index.fitting;
-        let Some(fit) = fitting.accepted_fit(self.list, worker) else { return };
-        let rank = self.index.ranks.worker[w as usize];
-        let local = worker.home == city;
-        if !self.is_wanted(Key::new(self.terms.score(fit, 0, local), rank), true) {
+    }
+
+    fn search_group(&mut self, front: Front, call: &Call) {
+        let Front { group, pool, .. } = front;
+        let roster = self.roster;
+        let mut passed = roster.screen_people(group, call, self.real, &mut self.desk.bounds);
+        while passed != 0 {
+            let lane = passed.trailing_zeros();
+            passed &= passed - 1;
+            let card = roster.card(group, lane);
+            let local = card.home == self.vacancy.city;
+            // Everybody stands in the pool of her home as well.
+            if local && pool != Pool::City {
+                continue;
+            }
+            let fit = fit_of(&self.desk.bounds, lane as usize);
+            let would_live_here = || {
+                let w = card.worker as usize;
+                self.index.problem.workers[w].worker.would_live_in(self.vacancy.city)
+            };
+            if self.could_be_wanted(self.terms.score(fit, 0, local))
+                && (pool != Pool::Listers || would_live_here())
+            {
+                self.evaluate(group, lane, card, fit);
+            }
+        }
+    }
+
+    /// One worker, from the cheapest reason to pass over her to the dearest.
+    fn evaluate(&mut self, group: u32, lane: u32, card: &Card, fit_bound: u32) {
+        let (w, city, terms) = (card.worker, self.vacancy.city, self.terms);
+        let move_cost = self.desk.moves[city.at()][card.home.at()];
+        let annual = terms.annual_cost(move_cost, card.cost_percent);
+        let net = self.real - annual;
+        if net + terms.fit_worth(fit_bound) < self.roster.held(group, lane) {
             return;
         }
-        let asking = self.terms.asking_salary(worker, city);
-        let shortfall = Terms::shortfall_bp(asking, self.vacancy.salary);
-        if shortfall > i64::from(self.terms.settings.max_shortfall_bp) {
+        self.desk.counters.evaluations += 1;
+        let index = self.index;
+        let Some(fit) = self.roster.accepted_fit(index, self.list, group, lane) else { return };
+        let here = |salary| terms.equivalent_salary(salary, card.home, city, annual);
+        let shortfall = Terms::shortfall_bp(here(card.expected), self.vacancy.salary);
+        let too_dear = shortfall > i64::from(terms.settings.max_shortfall_bp);
+        if too_dear || self.vacancy.salary < here(card.reservation) {
             return;
         }
-        let key = Key::new(self.terms.score(fit, shortfall, local), rank);
-        if self.is_wanted(key, false) {
-            self.consider(w, key, Some(fit));
+        let score = terms.score(fit, shortfall, card.home == city);
+        let key = Key::new(score, index.ranks.worker[w as usize]);
+        if self.is_wanted(key) {
+            self.shortlist(w, key, net + terms.fit_worth(fit));
         }
     }
 
-    /// Whether a key, or one that it bounds from above, would make the shortlist.
-    fn is_wanted(&self, key: Key, bound: bool) -> bool {
+    /// Whether anybody with a score could make the shortlist.
+    fn could_be_wanted(&self, score: i64) -> bool {
+        let full = self.best.len() == self.room;
+        !full || self.best.peek().is_some_and(|Reverse((worst, _))| score >= worst.score())
+    }
+
+    /// Whether a key would make the shortlist.
+    fn is_wanted(&self, key: Key) -> bool {
         let full = self.best.len() == self.room;
         let beats = !full || self.best.peek().is_some_and(|Reverse((worst, _))| key > *worst);
-        beats && (bound || key < self.below)
+        beats && key < self.below
     }
 
-    /// Shortlists a worker if she accepts the vacancy and prefers it to what she holds.
-    fn consider(&mut self, w: u32, key: Key, fit: Option<u32>) {
-        let Some(value) = self.value(w, fit) else { return };
+    /// Shortlists a worker if she prefers the vacancy to what she holds.
+    fn shortlist(&mut self, w: u32, key: Key, value: i64) {
         let wants = Worth::new(value, self.rank) > self.seats.worth_of(self.index, w);
         if !wants || self.index.has_declined(w, self.place) {
             return;
@@ -301,21 +397,10 @@ impl<'e, 'p> Scan<'e, 'p> {
     }
 
     /// The vacancy's value to a worker; `None` if she refuses it.
-    fn value(&self, w: u32, fit: Option<u32>) -> Option<i64> {
+    fn value(&self, w: u32) -> Option<i64> {
         let worker: &Worker = &self.index.problem.workers[w as usize].worker;
-        if worker.ranking.is_some() {
-            let position = self.index.rankings.position_of_vacancy(w, self.place)?;
-            return Some(-i64::from(position));
-        }
-        let city = self.vacancy.city;
-        let annual = self.terms.annual_move(worker, city);
-        let floor =
-            self.terms.equivalent_salary(worker.reservation_salary, worker.home, city, annual);
-        if !worker.would_live_in(city) || self.vacancy.salary < floor {
-            return None;
-        }
-        let fit = fit.unwrap_or_else(|| self.index.fitting.fit(self.list, worker));
-        Some(self.real - annual + self.terms.fit_worth(fit))
+        let pair = self.terms.pair(worker, self.vacancy);
+        pair.worker_accepts.then_some(pair.value)
     }
 }
 

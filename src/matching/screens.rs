@@ -6,9 +6,9 @@
 //! for most count as if she had them in full.
 
 use super::fitting::{Ask, AskList, Fitting};
-use super::kernels::{Bounds, Kernels, LANES, Levels, SKILLS, Screen, Slot};
-use crate::domain::Worker;
+use super::kernels::{Bounds, Column, Kernels, LANES, Levels, SKILLS, Screen, Slot};
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
+use crate::domain::{SkillIx, Worker};
 use crate::mutants;
 use std::ops::Range;
 
@@ -50,6 +50,12 @@ impl Numbering {
             number[skill] = at as u8;
         }
         Self { number }
+    }
+
+    /// The number of a skill that screens tell apart.
+    #[inline]
+    pub fn told_apart(&self, skill: SkillIx) -> Option<u8> {
+        self.number.get(skill.at()).copied().filter(|number| *number != OTHER)
     }
 
     /// A worker's levels by number.
@@ -124,6 +130,53 @@ impl Screens {
             slot.minimum[lane] = ask.minimum + u8::from(mutants::active("minimum-too-high"));
             slot.worth[lane] = worth(ask, list.weights());
         }
+    }
+}
+
+/// One requirement list as workers are screened by it (see `roster`).
+pub(super) struct Call {
+    pub kernels: Kernels,
+    asks: Vec<Called>,
+    base: u16,
+    least: u16,
+}
+
+/// A requirement with the number of its skill.
+#[derive(Clone, Copy)]
+pub(super) struct Called {
+    pub skill: u8,
+    pub desired: u8,
+    pub minimum: u8,
+    pub worth: u16,
+}
+
+impl Call {
+    pub fn of(kernels: Kernels, numbering: &Numbering, fitting: &Fitting, list: &AskList) -> Self {
+        let mut base = if list.weights() == 0 { (FIT_MAX * UNITS) as u16 } else { 0 };
+        let mut asks = Vec::with_capacity(fitting.asks(list).len());
+        for ask in fitting.asks(list) {
+            let worth = worth(ask, list.weights());
+            match numbering.number[ask.skill.at()] {
+                OTHER => base += u16::from(ask.desired) * worth,
+                skill => {
+                    asks.push(Called { skill, desired: ask.desired, minimum: ask.minimum, worth });
+                }
+            }
+        }
+        Self { kernels, asks, base, least: (list.min_fit * UNITS) as u16 }
+    }
+
+    /// What is asked for.
+    pub fn asks(&self) -> &[Called] {
+        &self.asks
+    }
+
+    /// Screens workers by their levels in the skills asked for; `columns` may leave out
+    /// what all of them lack. A bit for each whom the list could take, and the bounds on
+    /// the fit, to be read by [`fit_of`].
+    #[inline]
+    pub fn screen(&self, columns: &[Column], bounds: &mut Bounds) -> u64 {
+        self.kernels.call(columns, self.base, self.least, bounds)
     }
 }
 

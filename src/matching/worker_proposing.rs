@@ -10,26 +10,21 @@
 
 use super::Problem;
 use super::control::{Cancelled, Control, Phase};
+use super::crew::{Clerk, with_crew};
 use super::demand::{Menu, Scratch, demand};
-use super::engine::{Counters, Engine, Offer};
+use super::engine::{Engine, Offer};
 use super::index::Index;
 use super::key::{Key, Ranks};
 use super::seats::Seats;
 use crate::domain::Mobility;
 use crate::mutants;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::Scope;
 
 /// Workers who ask at once. In a larger batch more of them find that somebody of the
 /// same batch was there first; in a smaller one, threads spend more on waiting.
 const BATCH: usize = 2_048;
 /// A batch is contested if so many in a hundred must ask again.
 const CONTESTED_PERCENT: usize = 80;
-/// Workers of a batch whom a thread takes on at a time.
-const SHARE: usize = 32;
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and each keeps the best few offers. Then they propose, one after the
@@ -39,15 +34,12 @@ const SHARE: usize = 32;
 /// batch have none left, time and again: after such a batch they ask at once, in their
 /// turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
-    let Engine { index, seats, scratch, counters, .. } = engine;
-    let index = &*index;
+    let Engine { index, seats, counters, .. } = engine;
+    let clerk = Asking { index };
     let order = order(index.problem, &index.ranks);
     control.begin(Phase::Proposing, order.len())?;
-    let seats = RwLock::new(seats);
-    std::thread::scope(|scope| {
-        let helpers: Vec<Helper> =
-            (1..threads).map(|_| Helper::start(scope, index, &seats)).collect();
-        let mut table = Table::of(index);
+    let mut table = Table::of(index);
+    let (done, desks) = with_crew(&clerk, seats, threads, |crew| {
         let mut fresh = order.into_iter();
         let mut batch: Vec<u32> = Vec::with_capacity(BATCH);
         let mut contested = false;
@@ -55,32 +47,41 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             let again = batch.len();
             batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
             if batch.is_empty() {
-                break;
+                return Ok(());
             }
-            let hands = ask(index, &seats, scratch, &helpers, batch.clone());
-            let mut seats = seats.write().unwrap_or_else(PoisonError::into_inner);
-            let at_once = contested.then_some(&mut *scratch);
+            let hands = crew.ask(batch.clone());
+            let (mut seats, scratch) = crew.state();
+            let at_once = contested.then_some(scratch);
             let left = table.settle(index, &mut seats, at_once, &batch, hands);
             contested = left.len() * 100 > batch.len() * CONTESTED_PERCENT;
             control.advance((batch.len() - again) as u64)?;
             batch = left;
         }
-        counters.proposals += table.proposals;
-        for helper in helpers {
-            *counters = counters.plus(helper.end());
-        }
-        Ok(())
-    })
+    });
+    counters.proposals += table.proposals;
+    *counters = desks.iter().fold(*counters, |sum, scratch| sum.plus(scratch.counters));
+    done
 }
 
-/// Those who ask at once, and how many have been taken on.
-struct Batch {
-    workers: Vec<u32>,
-    taken: AtomicUsize,
+/// Workers ask what they would get.
+struct Asking<'e, 'p> {
+    index: &'e Index<'p>,
 }
 
-/// What the workers from some place in a batch on would get.
-type Answers = Vec<(usize, Vec<Hand>)>;
+impl<'e> Clerk for Asking<'e, '_> {
+    type State = &'e mut Seats;
+    type Desk = Scratch;
+    type Question = u32;
+    type Answer = Hand;
+
+    fn desk(&self, _: &Self::State) -> Scratch {
+        Scratch::of(self.index)
+    }
+
+    fn answer(&self, seats: &Self::State, scratch: &mut Scratch, w: u32) -> Hand {
+        Hand::of(self.index, seats, scratch, w)
+    }
+}
 
 /// What a worker holds of a menu: the offers that she has not made use of, the best last.
 #[derive(Clone, Default)]
@@ -117,77 +118,6 @@ impl Kept {
         let Self { value, place, score } = *self;
         Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker[w as usize]) }
     }
-}
-
-impl Batch {
-    /// Asks for one share after the other until all are taken on.
-    fn ask(&self, index: &Index, seats: &Seats, scratch: &mut Scratch) -> Answers {
-        let mut answers = Vec::new();
-        loop {
-            let start = self.taken.fetch_add(SHARE, Relaxed);
-            let end = self.workers.len().min(start + SHARE);
-            let Some(share) = self.workers.get(start..end) else { return answers };
-            let hands = share.iter().map(|w| Hand::of(index, seats, scratch, *w));
-            answers.push((start, hands.collect()));
-        }
-    }
-}
-
-/// A thread that asks for others.
-struct Helper {
-    batches: SyncSender<Arc<Batch>>,
-    answers: Receiver<Answers>,
-    counters: Receiver<Counters>,
-}
-
-impl Helper {
-    fn start<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        index: &'scope Index<'_>,
-        seats: &'scope RwLock<&mut Seats>,
-    ) -> Self {
-        let (batches, to_do) = sync_channel::<Arc<Batch>>(1);
-        let (done, answers) = sync_channel(1);
-        let (spent, counters) = sync_channel(1);
-        scope.spawn(move || {
-            let mut scratch = Scratch::of(index);
-            while let Ok(batch) = to_do.recv() {
-                let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
-                // Nobody listens any more if the clearing was cancelled.
-                let _ = done.send(batch.ask(index, &seats, &mut scratch));
-            }
-            let _ = spent.send(scratch.counters);
-        });
-        Self { batches, answers, counters }
-    }
-
-    /// Ends the thread; returns what its queries have cost.
-    fn end(self) -> Counters {
-        drop(self.batches);
-        self.counters.recv().expect("a helper says what it has spent")
-    }
-}
-
-/// What each worker of the batch would get, in the batch's order, asked on all threads.
-fn ask(
-    index: &Index,
-    seats: &RwLock<&mut Seats>,
-    scratch: &mut Scratch,
-    helpers: &[Helper],
-    workers: Vec<u32>,
-) -> Vec<Hand> {
-    let helpers = &helpers[..helpers.len().min(workers.len() / SHARE)];
-    let batch = Arc::new(Batch { workers, taken: AtomicUsize::new(0) });
-    for helper in helpers {
-        helper.batches.send(batch.clone()).expect("a helper listens until it is ended");
-    }
-    let seats = seats.read().unwrap_or_else(PoisonError::into_inner);
-    let mut answers = batch.ask(index, &seats, scratch);
-    for helper in helpers {
-        answers.extend(helper.answers.recv().expect("a helper answers"));
-    }
-    answers.sort_unstable_by_key(|(start, _)| *start);
-    answers.into_iter().flat_map(|(_, hands)| hands).collect()
 }
 
 /// Proposing, and what workers keep for later.
@@ -285,7 +215,7 @@ pub(super) fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
 }
 
 /// A number that workers with the same skills share.
-fn craft(worker: &crate::domain::Worker) -> u64 {
+pub(super) fn craft(worker: &crate::domain::Worker) -> u64 {
     let mix = |sum: u64, skill: u16| {
         (sum ^ u64::from(skill)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
     };

@@ -185,6 +185,29 @@ impl<'a> Terms<'a> {
         }
     }
 
+    /// A bound from below on the real salaries, wherever a move costs `annual` or more a
+    /// year, that a worker takes and at which no vacancy finds her too dear: the floor
+    /// salary `s` satisfies `1000 s/κ >= 1000 reservation/κ_home + annual`, the asking
+    /// salary likewise, and the shortfall allows salaries above
+    /// `asking * 10000 / (10001 + max_shortfall)`; rounding down keeps all of it a bound.
+    pub fn least_real_away(&self, worker: &Worker, annual: i64) -> i64 {
+        let reserve = self.real_salary(worker.reservation_salary, worker.home);
+        let expected = self.real_salary(worker.expected_salary, worker.home);
+        let asked = i128::from(expected) + i128::from(annual);
+        let allowed = 10_001 + i128::from(self.settings.max_shortfall_bp);
+        let by_vacancy = (asked * 10_000 / allowed) as i64;
+        by_vacancy.max(reserve + annual)
+    }
+
+    /// The least salary in `city` that a worker takes and at which no vacancy finds her
+    /// too dear.
+    pub fn least_salary_in(&self, worker: &Worker, city: CityIx) -> i64 {
+        let annual = self.annual_move(worker, city);
+        let here = |salary| self.equivalent_salary(salary, worker.home, city, annual);
+        let asking = here(worker.expected_salary);
+        here(worker.reservation_salary).max(self.least_salary(asking))
+    }
+
     /// What `salary` in `city` is worth at the reference cost of living, a year.
     #[inline]
     pub fn real_salary(&self, salary: i64, city: CityIx) -> i64 {

@@ -17,15 +17,18 @@ pub struct Features {
 /// The market of a seed: half of them contested, half of every kind.
 pub fn market(seed: u64) -> (Problem, Features) {
     let mut random = Random(seed);
-    let problem = if random.one_in(2) { contested(&mut random) } else { motley(&mut random, 9, 7) };
+    let problem =
+        if random.one_in(2) { contested(&mut random) } else { motley(&mut random, 9, 7, 5) };
     let features = features(&problem);
     (problem, features)
 }
 
-/// A larger market of a seed, of few cities and requirement lists: whole buckets of
-/// vacancies, and more candidates than a shortlist holds.
+/// A larger market of a seed, of few requirement lists: whole buckets of vacancies, and
+/// more candidates than a shortlist holds; in one of three there are many cities.
 pub fn crowded(seed: u64) -> Problem {
-    motley(&mut Random(seed ^ 0xC0DE), 90, 60)
+    let mut random = Random(seed ^ 0xC0DE);
+    let cities = if random.one_in(3) { 45 } else { 5 };
+    motley(&mut random, 90, 60, cities)
 }
 
 fn features(problem: &Problem) -> Features {
@@ -103,9 +106,9 @@ fn contested(random: &mut Random) -> Problem {
 }
 
 /// Every corner of the model.
-fn motley(random: &mut Random, workers_max: i64, vacancies_max: i64) -> Problem {
+fn motley(random: &mut Random, workers_max: i64, vacancies_max: i64, cities_max: i64) -> Problem {
     let style = random.below(4);
-    let geography = geography(random);
+    let geography = geography(random, cities_max);
     let settings = settings(random);
     let cities = geography.cities.len() as u64;
     let workers = random.within(1, workers_max) as u64;
@@ -139,9 +142,9 @@ fn settings(random: &mut Random) -> Settings {
     }
 }
 
-fn geography(random: &mut Random) -> Geography {
+fn geography(random: &mut Random, cities_max: i64) -> Geography {
     let mut geography = Geography::default();
-    for _ in 0..random.within(1, 5) {
+    for _ in 0..random.within(1, cities_max) {
         let (latitude, longitude) = (random.within(-60, 60) as f64, random.within(-10, 10) as f64);
         let cost_of_living = if random.one_in(2) { 1000 } else { random.within(700, 1500) };
         add_city(&mut geography, latitude, longitude, cost_of_living);

@@ -1,0 +1,393 @@
+//! Workers in groups, for finding those whom a vacancy could want.
+//!
+//! A vacancy looks in three *pools*: those who would live in its city and say so by name
+//! (it is their home, or they list it), the *movers*, who would go anywhere, and the
+//! *listers*, who name so many cities that they are not filed under each. In a
+//! pool workers with the same skills stand side by side, [`LANES`] to a *group*, and
+//! [`LANES`] groups stand for their best levels in a group of the upper tier: a vacancy
+//! screens groups there, and opens those that could hold somebody better than it has.
+//! Levels stand by column, so that one pass screens all of a group.
+
+use super::fitting::{AskList, Fitting};
+use super::index::Index;
+use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS};
+use super::screens::{Call, Numbering};
+use super::worker_proposing::craft;
+use crate::domain::{CityIx, Mobility, SkillIx, Worker};
+use crate::mutants;
+use crate::preferences::{Levels, Terms};
+use std::ops::Range;
+
+/// Who lists more cities than this stands with the listers, and not in each city's pool.
+const VISITS_MAX: usize = 16;
+/// Nobody here has the skill.
+const ABSENT: u8 = u8::MAX;
+/// The need of nobody: a lane that stays empty.
+const NOBODY: i64 = i64::MAX;
+
+/// See the module.
+pub(super) struct Roster {
+    people: Tier,
+    groups: Tier,
+    /// By lane of `people`.
+    cards: Vec<Card>,
+    /// By lane of `people`: what she holds is worth to her.
+    held: Vec<i64>,
+    /// By city, then the movers' and the listers': a range of groups of the upper tier.
+    pools: Vec<Range<u32>>,
+    /// By group of the upper tier: its first group of the lower.
+    first: Vec<u32>,
+    /// By worker: where her lanes start in `lanes`.
+    starts: Vec<u32>,
+    lanes: Vec<u32>,
+}
+
+/// What decides whether a worker would come, in one line of the cache.
+#[derive(Clone, Copy)]
+pub(super) struct Card {
+    pub expected: i64,
+    pub reservation: i64,
+    pub worker: u32,
+    pub home: CityIx,
+    pub cost_percent: u16,
+}
+
+/// Groups of [`LANES`]: of workers, or of groups of workers.
+#[derive(Default)]
+struct Tier {
+    groups: Vec<Group>,
+    columns: Vec<Bytes>,
+    /// By lane: no vacancy with a smaller real salary is wanted there.
+    needs: Vec<i64>,
+}
+
+/// Where the columns of a group stand.
+struct Group {
+    first: u32,
+    /// By number of the skill: which of its columns, or [`ABSENT`].
+    column: [u8; SKILLS],
+}
+
+/// A worker on the way to her lane.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    pool: u32,
+    visitor: bool,
+    craft: u64,
+    weakness: u32,
+    rank: u32,
+    worker: u32,
+}
+
+impl Roster {
+    /// Files everybody whose preferences are computed.
+    pub fn of(index: &Index) -> Self {
+        let mut entries = entries(index);
+        entries.sort_unstable();
+        let cities = index.problem.geography.cities.len();
+        let mut roster = Self {
+            people: Tier::default(),
+            groups: Tier::default(),
+            cards: Vec::with_capacity(entries.len() + cities * LANES / 2),
+            held: Vec::new(),
+            pools: Vec::with_capacity(cities + 2),
+            first: Vec::new(),
+            starts: Vec::new(),
+            lanes: Vec::new(),
+        };
+        let mut rest = &entries[..];
+        for pool in 0..cities + 2 {
+            let (here, beyond) = rest.split_at(rest.partition_point(|e| e.pool as usize == pool));
+            roster.file(index, pool, here);
+            rest = beyond;
+        }
+        roster.held = vec![i64::MIN; roster.cards.len()];
+        roster.find_lanes(index.problem.workers.len());
+        roster
+    }
+
+    /// The groups of the upper tier with those who would live in a city and say so.
+    pub fn city(&self, city: CityIx) -> Range<u32> {
+        self.pools[city.at()].clone()
+    }
+
+    /// The groups of the upper tier with those who would go anywhere.
+    pub fn movers(&self) -> Range<u32> {
+        self.pools[self.pools.len() - 2].clone()
+    }
+
+    /// The groups of the upper tier with those who would go to many cities, but not all.
+    pub fn listers(&self) -> Range<u32> {
+        self.pools[self.pools.len() - 1].clone()
+    }
+
+    /// Which groups behind a group of the upper tier could hold somebody whom the call
+    /// reaches, at a real salary, and bounds on the fit; the first of them is `.0`.
+    pub fn screen_groups(
+        &self,
+        upper: u32,
+        call: &Call,
+        real: i64,
+        bounds: &mut Bounds,
+    ) -> (u32, u64) {
+        (self.first[upper as usize], self.groups.screen(upper, call, real, bounds))
+    }
+
+    /// Which lanes of a group hold somebody whom the call reaches, at a real salary.
+    pub fn screen_people(&self, group: u32, call: &Call, real: i64, bounds: &mut Bounds) -> u64 {
+        self.people.screen(group, call, real, bounds)
+    }
+
+    /// The worker in a lane of a group.
+    #[inline]
+    pub fn card(&self, group: u32, lane: u32) -> &Card {
+        &self.cards[group as usize * LANES + lane as usize]
+    }
+
+    /// What the worker in a lane of a group holds is worth to her.
+    #[inline]
+    pub fn held(&self, group: u32, lane: u32) -> i64 {
+        self.held[group as usize * LANES + lane as usize]
+    }
+
+    /// The fit of the worker in a lane to a list, if she is accepted.
+    #[inline]
+    pub fn accepted_fit(
+        &self,
+        index: &Index,
+        list: &AskList,
+        group: u32,
+        lane: u32,
+    ) -> Option<u32> {
+        let sight = Sight { roster: self, index, group, lane };
+        let fitting: &Fitting = &index.fitting;
+        fitting.accepted_fit(list, &sight)
+    }
+
+    /// Worker `w` holds a vacancy of that value, and from now on wants none with a real
+    /// salary below `need`.
+    pub fn raise(&mut self, w: u32, value: i64, need: i64) {
+        let lanes = self.starts[w as usize] as usize..self.starts[w as usize + 1] as usize;
+        for at in lanes {
+            let lane = self.lanes[at] as usize;
+            self.held[lane] = value;
+            let old = self.people.needs[lane];
+            if need > old {
+                self.people.needs[lane] = need;
+                self.refresh_group(lane / LANES, old);
+            }
+        }
+    }
+
+    /// A need of `old` in a group has risen.
+    fn refresh_group(&mut self, group: usize, old: i64) {
+        let upper = self.first.partition_point(|first| *first as usize <= group) - 1;
+        let lane = upper * LANES + group - self.first[upper] as usize;
+        if self.groups.needs[lane] == old {
+            let needs = &self.people.needs[group * LANES..(group + 1) * LANES];
+            self.groups.needs[lane] = needs.iter().copied().min().unwrap_or(NOBODY);
+        }
+    }
+
+    fn file(&mut self, index: &Index, pool: usize, entries: &[Entry]) {
+        let is_city = pool < index.problem.geography.cities.len();
+        let city = is_city.then(|| CityIx::from_offset(pool));
+        let start = self.groups.groups.len() as u32;
+        for company in entries.chunks(LANES * LANES) {
+            self.first.push(self.people.groups.len() as u32);
+            let mut best = Sheets::new();
+            for (lane, group) in company.chunks(LANES).enumerate() {
+                let mut sheets = Sheets::new();
+                for (lane, entry) in group.iter().enumerate() {
+                    let worker = &*index.problem.workers[entry.worker as usize].worker;
+                    sheets.put(lane, &index.numbering, worker);
+                    sheets.needs[lane] = need(&index.terms(), worker, city);
+                    self.cards.push(Card::of(entry.worker, worker));
+                }
+                for _ in group.len()..LANES {
+                    self.cards.push(Card::BLANK);
+                }
+                best.put_best(lane, &sheets);
+                self.people.push(&sheets);
+            }
+            self.groups.push(&best);
+        }
+        self.pools.push(start..self.groups.groups.len() as u32);
+    }
+
+    /// Where each worker stands.
+    fn find_lanes(&mut self, workers: usize) {
+        self.starts = vec![0; workers + 1];
+        let held = |card: &&Card| card.worker != u32::MAX;
+        for card in self.cards.iter().filter(held) {
+            self.starts[card.worker as usize + 1] += 1;
+        }
+        for w in 0..workers {
+            self.starts[w + 1] += self.starts[w];
+        }
+        let mut next = self.starts.clone();
+        self.lanes = vec![0; self.starts[workers] as usize];
+        for (lane, card) in (0_u32..).zip(&self.cards).filter(|(_, card)| card.worker != u32::MAX) {
+            let next = &mut next[card.worker as usize];
+            self.lanes[*next as usize] = lane;
+            *next += 1;
+        }
+    }
+}
+
+impl Card {
+    const BLANK: Self =
+        Self { expected: 0, reservation: 0, worker: u32::MAX, home: CityIx(0), cost_percent: 0 };
+
+    fn of(w: u32, worker: &Worker) -> Self {
+        Self {
+            expected: worker.expected_salary,
+            reservation: worker.reservation_salary,
+            worker: w,
+            home: worker.home,
+            cost_percent: worker.cost_percent,
+        }
+    }
+}
+
+impl Tier {
+    fn push(&mut self, sheets: &Sheets) {
+        let first = self.columns.len() as u32;
+        let mut column = [ABSENT; SKILLS];
+        for (skill, levels) in sheets.levels.iter().enumerate() {
+            if levels.iter().any(|level| *level > 0) {
+                column[skill] = (self.columns.len() as u32 - first) as u8;
+                self.columns.push(*levels);
+            }
+        }
+        self.groups.push(Group { first, column });
+        self.needs.extend(sheets.needs);
+    }
+
+    fn column(&self, group: u32, skill: u8) -> Option<&Bytes> {
+        let Group { first, column } = &self.groups[group as usize];
+        let at = column[usize::from(skill)];
+        (at != ABSENT).then(|| &self.columns[*first as usize + usize::from(at)])
+    }
+
+    fn screen(&self, group: u32, call: &Call, real: i64, bounds: &mut Bounds) -> u64 {
+        let needs = &self.needs[group as usize * LANES..(group as usize + 1) * LANES];
+        let wanted = call.kernels.beaten(needs, real.saturating_add(1));
+        if wanted == 0 {
+            return 0;
+        }
+        let mut columns = [Column::BLANK; crate::domain::limits::REQUIREMENTS_MAX];
+        let mut count = 0;
+        for ask in call.asks() {
+            let Some(levels) = self.column(group, ask.skill) else {
+                if ask.minimum > 0 {
+                    return 0;
+                }
+                continue;
+            };
+            let (desired, minimum, worth) = (ask.desired, ask.minimum, ask.worth);
+            columns[count] = Column { levels, desired, minimum, worth };
+            count += 1;
+        }
+        wanted & call.screen(&columns[..count], bounds)
+    }
+}
+
+/// A group before it is filed: a column for every skill.
+struct Sheets {
+    levels: Box<[Bytes; SKILLS]>,
+    needs: [i64; LANES],
+}
+
+impl Sheets {
+    fn new() -> Self {
+        Self { levels: Box::new([[0; LANES]; SKILLS]), needs: [NOBODY; LANES] }
+    }
+
+    fn put(&mut self, lane: usize, numbering: &Numbering, worker: &Worker) {
+        for entry in &worker.skills {
+            if let Some(skill) = numbering.told_apart(entry.skill) {
+                self.levels[usize::from(skill)][lane] = entry.level;
+            }
+        }
+    }
+
+    /// The best of each column, and the least need.
+    fn put_best(&mut self, lane: usize, sheets: &Sheets) {
+        for (best, levels) in self.levels.iter_mut().zip(&*sheets.levels) {
+            best[lane] = match mutants::active("group-bound-too-low") {
+                false => levels.iter().copied().max().unwrap_or(0),
+                true => levels[0],
+            };
+        }
+        self.needs[lane] = sheets.needs.iter().copied().min().unwrap_or(NOBODY);
+    }
+}
+
+/// The worker in one lane.
+struct Sight<'r, 'i, 'p> {
+    roster: &'r Roster,
+    index: &'i Index<'p>,
+    group: u32,
+    lane: u32,
+}
+
+impl Levels for Sight<'_, '_, '_> {
+    #[inline]
+    fn level(&self, skill: SkillIx) -> u8 {
+        match self.index.numbering.told_apart(skill) {
+            Some(number) => {
+                let column = self.roster.people.column(self.group, number);
+                column.map_or(0, |levels| levels[self.lane as usize])
+            }
+            None => {
+                let w = self.roster.card(self.group, self.lane).worker;
+                self.index.problem.workers[w as usize].worker.level(skill)
+            }
+        }
+    }
+}
+
+/// Everybody by pool; those who rank vacancies are found by their rankings.
+fn entries(index: &Index) -> Vec<Entry> {
+    let movers = index.problem.geography.cities.len() as u32;
+    let mut entries = Vec::with_capacity(index.problem.workers.len());
+    let seekers = index.problem.workers.iter().enumerate();
+    for (w, seeker) in seekers.filter(|(_, seeker)| seeker.worker.ranking.is_none()) {
+        let worker = &*seeker.worker;
+        let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
+        let home = u32::from(worker.home.0);
+        let entry = |pool: u32| Entry {
+            pool,
+            visitor: pool != home,
+            craft: craft(worker),
+            weakness: !levels,
+            rank: index.ranks.worker[w],
+            worker: w as u32,
+        };
+        entries.push(entry(home));
+        match &worker.mobility {
+            Mobility::HomeOnly => {}
+            Mobility::Listed(cities) if cities.len() <= VISITS_MAX => {
+                let visits = cities.iter().filter(|city| **city != worker.home);
+                entries.extend(visits.map(|city| entry(u32::from(city.0))));
+            }
+            Mobility::Any => entries.push(entry(movers)),
+            Mobility::Listed(_) => entries.push(entry(movers + 1)),
+        }
+    }
+    entries
+}
+
+/// The least real salary at which a worker and a vacancy accept each other, in that
+/// city, or from below in any that is not her home.
+fn need(terms: &Terms, worker: &Worker, city: Option<CityIx>) -> i64 {
+    match city {
+        Some(city) => {
+            let least = i128::from(terms.least_salary_in(worker, city));
+            let real = 1000 * least / i128::from(terms.geography.city(city).cost_of_living);
+            i64::try_from(real).unwrap_or(NOBODY)
+        }
+        None => terms.least_real_away(worker, 0),
+    }
+}
