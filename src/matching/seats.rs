@@ -19,6 +19,9 @@ struct CapState {
     capacity: u64,
     parent: Option<u32>,
     marks: BTreeSet<u128>,
+    /// `TARGETS`: the next slots of places inside that are not closed, the last first;
+    /// with some that are next no more.
+    next: BinaryHeap<Reverse<(u128, u32)>>,
 }
 
 impl CapState {
@@ -65,6 +68,9 @@ pub(super) struct Seats {
     /// Under caps: places by vacancy rank (`SCORE`) or by id (`TARGETS`), and back.
     marked: Vec<u32>,
     id_rank: Vec<u32>,
+    /// `TARGETS`: by place, whether its next slot is behind all that a full set around it
+    /// holds. While workers propose, what is closed stays closed.
+    closed: Vec<bool>,
 }
 
 impl Seats {
@@ -75,6 +81,7 @@ impl Seats {
             capacity: set.capacity,
             parent: set.parent.filter(|_| !mutants::active("outer-cap-ignored")),
             marks: BTreeSet::new(),
+            next: BinaryHeap::new(),
         };
         let least = u32::from(mutants::active("zero-openings-take-one"));
         let openings = |place: u32| index.post(place).openings.max(least);
@@ -92,6 +99,7 @@ impl Seats {
             by_targets: problem.by_targets(),
             marked: Vec::new(),
             id_rank: Vec::new(),
+            closed: Vec::new(),
         };
         seats.prepare_marks(index);
         for place in 0..problem.vacancies.len() as u32 {
@@ -113,6 +121,12 @@ impl Seats {
         let ranks: Vec<u32> = index.places.iter().map(|place| place.rank).collect();
         let order = if self.by_targets { &self.id_rank } else { &ranks };
         self.marked = super::key::inverse(order);
+        if self.by_targets {
+            self.closed = vec![false; index.places.len()];
+            for place in 0..index.places.len() as u32 {
+                self.line_up_next(index, place);
+            }
+        }
     }
 
     /// The place that worker `w` holds.
@@ -195,7 +209,37 @@ impl Seats {
         if last != Some(place) {
             self.refresh(index, place);
         }
+        if self.by_targets {
+            self.line_up_next(index, place);
+            last.into_iter().for_each(|last| self.line_up_next(index, last));
+        }
         displaced
+    }
+
+    /// `TARGETS`: the place has another next slot. In every full set around it, places
+    /// whose next slot is behind all that are held are closed.
+    fn line_up_next(&mut self, index: &Index, place: u32) {
+        let next = self.slot(index, place, self.held[place as usize].len() + 1);
+        let mut around = index.problem.set_of_city[index.city(place).at()];
+        while let Some(set) = around {
+            self.sets[set as usize].next.push(Reverse((next, place)));
+            while let Some(place) = self.take_closed(set) {
+                if self.slot(index, place.1, self.held[place.1 as usize].len() + 1) == place.0 {
+                    self.closed[place.1 as usize] = true;
+                    self.refresh(index, place.1);
+                }
+            }
+            around = self.sets[set as usize].parent;
+        }
+    }
+
+    /// The last of the next slots in a set, if the set is full and holds none behind it.
+    fn take_closed(&mut self, set: u32) -> Option<(u128, u32)> {
+        let set = &mut self.sets[set as usize];
+        let Reverse((next, _)) = set.next.peek()?;
+        let behind_all = set.marks.first().is_none_or(|last| next < last);
+        let closed = set.is_full() && behind_all;
+        closed.then(|| set.next.pop().map(|Reverse(slot)| slot)).flatten()
     }
 
     /// Takes worker `w` out of the place that she holds, and returns it.
@@ -283,7 +327,8 @@ impl Seats {
 
     /// Computes the own cutoff of `place` anew, and with it the floors above.
     fn refresh(&mut self, index: &Index, place: u32) {
-        let cutoff = if self.is_filled(place) {
+        let closed = self.closed.get(place as usize) == Some(&true);
+        let cutoff = if closed || self.is_filled(place) {
             self.held[place as usize].peek().map_or(Key::CLOSED, |worst| worst.0)
         } else {
             Key::NONE
