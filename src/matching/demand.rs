@@ -11,9 +11,10 @@
 
 use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
-use super::index::{Index, Lane, NOWHERE, Place};
+use super::index::{Index, NOWHERE, Place};
 use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
+use super::lens::Lens;
 use super::screens::{Screens, fit_of};
 use super::seats::BLOCK;
 use crate::domain::limits::FIT_MAX;
@@ -40,10 +41,6 @@ pub(super) trait Standing: Sync {
     fn block_refuses(&self, place: u32, key: Key) -> bool;
     /// The least of [`Self::own`] in a cell.
     fn cell_floor(&self, cell: u32) -> Key;
-    /// The least of [`Self::own`] in cells that are listed side by side.
-    fn lane_floors(&self, lanes: Range<u32>) -> &[Key];
-    /// The least of [`Self::own`] in a family.
-    fn family_floor(&self, family: u32) -> Key;
 }
 
 /// A worker's best few offers, best first.
@@ -97,9 +94,7 @@ impl Menu {
     }
 }
 
-/// Cells of a family that are looked at together.
-const LANES_AHEAD: u32 = 8;
-/// Screens of a city, or of all families, that are looked at together.
+/// Screens of a city, or of a lens, that are looked at together.
 const BLOCKS_AHEAD: usize = 4;
 
 /// Homes from which all moves are kept.
@@ -111,23 +106,22 @@ struct Front {
     /// No value from here on is greater.
     reach: i64,
     node: Node,
-    /// The next part of the node: a screen, a lane, a place.
+    /// The next part of the node: a screen, or a place.
     from: u32,
-    /// The bound on her fit, in a family or cell.
+    /// The bound on her fit, in a cell.
     fit: u16,
 }
 
 #[derive(Clone, Copy)]
 enum Node {
     City(CityIx),
-    Families,
-    Family(u32),
+    Lens,
     Cell(u32),
 }
 
 impl PartialEq for Front {
     fn eq(&self, other: &Self) -> bool {
-        self.reach == other.reach
+        self.cmp(other) == Ordering::Equal
     }
 }
 
@@ -140,8 +134,14 @@ impl PartialOrd for Front {
 }
 
 impl Ord for Front {
+    /// In a total order, so that what is looked at does not depend on what else there is;
+    /// what may hold further cells comes before cells.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.reach.cmp(&other.reach)
+        let number = |front: &Self| match front.node {
+            Node::City(_) | Node::Lens => NOWHERE,
+            Node::Cell(cell) => cell,
+        };
+        self.reach.cmp(&other.reach).then_with(|| number(self).cmp(&number(other)))
     }
 }
 
@@ -154,6 +154,7 @@ pub(super) struct Scratch {
     /// The same as the screens number them.
     numbered: Levels,
     bounds: Bounds,
+    lens: Lens,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
     /// By home of those who would move anywhere: the one-off cost of a move to each city,
@@ -190,6 +191,7 @@ impl Scratch {
             levels: vec![0; index.skills.max(1)],
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
+            lens: Lens::new(),
             fits: vec![(0, None); index.fitting.profiles.len()],
             moves: vec![Box::default(); index.quarters.len()],
             moves_kept: 0,
@@ -296,7 +298,7 @@ impl<S: Standing> Search<'_, '_, S> {
                     self.open_city(*city, 0);
                 }
             }
-            Mobility::Any => self.open_families(),
+            Mobility::Any => self.open_lens(),
         }
         self.advance();
     }
@@ -375,8 +377,7 @@ impl<S: Standing> Search<'_, '_, S> {
             }
             match front.node {
                 Node::City(city) => self.search_city(city, front.from),
-                Node::Families => self.search_families(front.from),
-                Node::Family(family) => self.search_family(family, front),
+                Node::Lens => self.search_lens(front.from as usize),
                 Node::Cell(cell) => self.search_cell(cell, front),
             }
         }
@@ -416,19 +417,18 @@ impl<S: Standing> Search<'_, '_, S> {
                 let lane = passed.trailing_zeros();
                 passed &= passed - 1;
                 let number = quarter.cells.start + (block * LANES) as u32 + lane;
-                let cell = index.cells[number as usize].lane(number);
-                if cell.top_salary < locality.least {
+                if index.cells[number as usize].top_salary < locality.least {
                     return;
                 }
-                let fit = fit_of(&self.scratch.bounds, lane as usize);
-                self.open_cell(cell, self.standing.cell_floor(number), fit, &locality);
+                self.open_cell(number, fit_of(&self.scratch.bounds, lane as usize), &locality);
             }
         }
         self.open_city(city, end as u32);
     }
 
-    /// A cell whose least cutoff is `floor`, and in which her fit is `fit` at most.
-    fn open_cell(&mut self, cell: Lane, floor: Key, fit: u32, locality: &Locality) {
+    /// A cell in which her fit is `fit` at most.
+    fn open_cell(&mut self, number: u32, fit: u32, locality: &Locality) {
+        let cell = &self.index.cells[number as usize];
         let bound = match mutants::active("value-bound-too-tight") {
             false => self.terms.fit_worth(fit) - locality.annual,
             true => self.terms.fit_worth(fit) - locality.annual - 100,
@@ -439,8 +439,8 @@ impl<S: Standing> Search<'_, '_, S> {
         }
         let shortfall = Terms::shortfall_bp(locality.asking, cell.top_salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        if key > floor && key >= locality.bar.key {
-            self.push(Node::Cell(cell.cell), cell.first, fit, reach);
+        if key > self.standing.cell_floor(number) && key >= locality.bar.key {
+            self.push(Node::Cell(number), cell.places.start, fit, reach);
         }
     }
 
@@ -454,12 +454,12 @@ impl<S: Standing> Search<'_, '_, S> {
         let mut from = front.from;
         while from < cell.places.end {
             let Place { real, salary, .. } = index.places[from as usize];
-            let rival = self.scratch.fronts.peek().map_or(i64::MIN, |rival| rival.reach);
             if salary < locality.least || real + bound < self.menu.threshold.value {
                 return;
             }
-            if real + bound < rival {
-                self.push(Node::Cell(number), from, fit, real + bound);
+            let rest = Front { reach: real + bound, from, ..front };
+            if self.scratch.fronts.peek().is_some_and(|rival| rest < *rival) {
+                self.scratch.fronts.push(rest);
                 return;
             }
             let shortfall = Terms::shortfall_bp(locality.asking, salary);
@@ -495,24 +495,23 @@ impl<S: Standing> Search<'_, '_, S> {
         self.consider_against(place, value, key, locality.bar);
     }
 
-    /// All cities but home, by family.
-    fn open_families(&mut self) {
+    /// All cities but home, through the lens of her craft.
+    fn open_lens(&mut self) {
+        let Scratch { lens, numbered, .. } = &mut *self.scratch;
+        lens.focus(self.index, self.standing, self.worker, numbered);
         self.reckon_moves();
         let others = self.scratch.annual.iter().enumerate();
         let others = others.filter(|(city, _)| *city != self.worker.home.at());
         let least_annual = others.map(|(_, annual)| *annual).min().unwrap_or(0);
         self.away = Away::of(&self.terms, self.worker, least_annual);
-        self.open_families_from(0);
+        self.open_lens_from(0);
     }
 
-    fn open_families_from(&mut self, block: u32) {
-        if block as usize == self.index.family_screens.blocks() {
-            return;
-        }
-        let first = &self.index.families[block as usize * LANES];
+    fn open_lens_from(&mut self, block: usize) {
+        let Some(first) = self.scratch.lens.views.get(block * LANES) else { return };
         if first.top_real >= self.away.need {
             let reach = first.top_real - self.away.least_annual + self.fit_worth_max;
-            self.push(Node::Families, block, 0, reach);
+            self.push(Node::Lens, block as u32, 0, reach);
         }
     }
 
@@ -534,57 +533,33 @@ impl<S: Standing> Search<'_, '_, S> {
         annual.extend(costs.iter().map(|cost| terms.annual_cost(*cost, self.worker.cost_percent)));
     }
 
-    fn search_families(&mut self, block: u32) {
-        let index = self.index;
-        let end = index.family_screens.blocks().min(block as usize + BLOCKS_AHEAD);
-        for block in block as usize..end {
-            let mut passed = self.screen(&index.family_screens, block);
+    fn search_lens(&mut self, block: usize) {
+        let end = self.scratch.lens.screens.blocks().min(block + BLOCKS_AHEAD);
+        for block in block..end {
+            let Scratch { lens, numbered, bounds, .. } = &mut *self.scratch;
+            let mut passed = lens.screens.screen(block, self.index.kernels, numbered, bounds);
             while passed != 0 {
                 let lane = passed.trailing_zeros() as usize;
                 passed &= passed - 1;
-                let number = block * LANES + lane;
-                let family = &index.families[number];
+                let view = self.scratch.lens.views[block * LANES + lane];
+                if view.top_real < self.away.need {
+                    return;
+                }
                 let fit = fit_of(&self.scratch.bounds, lane);
+                let net = view.top_real - self.scratch.annual[view.city.at()];
+                let worthwhile = net >= self.away.reserve
+                    && net + self.terms.fit_worth(fit) >= self.menu.threshold.value;
                 let best = Key::new(i64::from(fit), self.rank);
-                let reach = family.top_real - self.away.least_annual + self.terms.fit_worth(fit);
-                let open = best > self.standing.family_floor(number as u32);
-                if open && family.top_real >= self.away.need {
-                    self.push(Node::Family(number as u32), family.lanes.start, fit, reach);
+                if worthwhile
+                    && best > self.standing.cell_floor(view.cell)
+                    && view.city != self.worker.home
+                {
+                    let locality = self.locality(view.city);
+                    self.open_cell(view.cell, fit, &locality);
                 }
             }
         }
-        self.open_families_from(end as u32);
-    }
-
-    /// The next cells of a family, wherever they are.
-    fn search_family(&mut self, number: u32, front: Front) {
-        let index = self.index;
-        let fit = u32::from(front.fit);
-        let best = Key::new(i64::from(fit), self.rank);
-        let fit_worth = self.terms.fit_worth(fit);
-        let end = index.families[number as usize].lanes.end;
-        let lanes = front.from..end.min(front.from + LANES_AHEAD);
-        let floors = self.standing.lane_floors(lanes.clone());
-        let mut open = index.kernels.beaten(floors, best);
-        while open != 0 {
-            let at = open.trailing_zeros() as usize;
-            let lane = index.lanes[front.from as usize + at];
-            open &= open - 1;
-            let net = lane.top_real - self.scratch.annual[lane.city.at()];
-            let worthwhile =
-                net >= self.away.reserve && net + fit_worth >= self.menu.threshold.value;
-            if worthwhile && lane.city != self.worker.home {
-                let locality = self.locality(lane.city);
-                self.open_cell(lane, floors[at], fit, &locality);
-            }
-        }
-        if lanes.end < end {
-            let next = &index.lanes[lanes.end as usize];
-            if next.top_real >= self.away.need {
-                let reach = next.top_real - self.away.least_annual + fit_worth;
-                self.push(Node::Family(number), lanes.end, fit, reach);
-            }
-        }
+        self.open_lens_from(end);
     }
 
     #[inline]

@@ -2,10 +2,10 @@
 //!
 //! Employers ask for the same lists over and over, and the fit depends on the worker
 //! and the list alone, never on city or salary. So lists are hash-consed: a *profile*
-//! is a requirement list with a least fit; a *family* is one that many vacancies have,
-//! or all others that ask for the same skills with the same weights and for about as
-//! much of them. It has the least levels that any of its lists asks for, so that its fit
-//! bounds theirs from above.
+//! is a requirement list with a least fit. A *family* is a profile that many vacancies
+//! have, or all others that ask for the same skills with the same weights and for about
+//! as much of them. Profiles of one family have a *common list*: it has the least levels
+//! that any of them asks for, so that its fit bounds theirs from above.
 
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{Requirement, SkillIx};
@@ -22,8 +22,9 @@ pub(super) struct Ask {
     pub minimum: u8,
 }
 
-/// A profile or a family: a range of asks, mandatory ones first, with their weights' sum.
-#[derive(Clone, Debug)]
+/// A profile, or what several have in common: a range of asks, mandatory ones first, with
+/// their weights' sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AskList {
     asks: Range<u32>,
     weights: u32,
@@ -32,6 +33,11 @@ pub(super) struct AskList {
 }
 
 impl AskList {
+    /// The same list with another least fit.
+    pub fn with_min_fit(&self, min_fit: u32) -> Self {
+        Self { min_fit, ..self.clone() }
+    }
+
     /// The sum of the weights.
     pub fn weights(&self) -> u32 {
         self.weights
@@ -48,12 +54,11 @@ impl Levels for Sheet<'_> {
     }
 }
 
-/// All profiles and families.
+/// All profiles, and the family of each.
 pub(super) struct Fitting {
     asks: Vec<Ask>,
     pub profiles: Vec<AskList>,
     pub family_of: Vec<u32>,
-    pub families: Vec<AskList>,
     /// `floor(10000 * min(level, desired) / desired)` at `desired << 7 | level`.
     ratios: Box<[u16]>,
 }
@@ -70,8 +75,8 @@ fn ratios() -> Box<[u16]> {
 impl Fitting {
     /// No lists yet.
     pub fn new() -> Self {
-        let (asks, profiles, family_of, families) = Default::default();
-        Self { asks, profiles, family_of, families, ratios: ratios() }
+        let (asks, profiles, family_of) = Default::default();
+        Self { asks, profiles, family_of, ratios: ratios() }
     }
 
     /// The mandatory and other requirements of a list.
@@ -116,6 +121,30 @@ impl Fitting {
         }
         let fit = self.fit(list, levels);
         (fit >= list.min_fit).then_some(fit)
+    }
+
+    /// What profiles of one family have in common.
+    pub fn common(&mut self, profiles: &[u32]) -> AskList {
+        let mut common = self.profiles[profiles[0] as usize].clone();
+        if profiles.iter().all(|profile| *profile == profiles[0]) {
+            return common;
+        }
+        let mut asks = self.asks(&common).to_vec();
+        for profile in profiles {
+            let list = &self.profiles[*profile as usize];
+            for ask in self.asks(list) {
+                // The same skills, if not in the same order.
+                let mut alike = asks.iter_mut().filter(|other| other.skill == ask.skill);
+                if let Some(least) = alike.next() {
+                    least.desired = least.desired.min(ask.desired);
+                    least.minimum = least.minimum.min(ask.minimum);
+                }
+            }
+            common.min_fit = common.min_fit.min(list.min_fit);
+        }
+        let start = self.asks.len() as u32;
+        self.asks.extend(asks);
+        AskList { asks: start..self.asks.len() as u32, ..common }
     }
 
     fn push(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
@@ -171,23 +200,14 @@ impl<'p> Consing<'p> {
     pub fn finish(self, commonness: &[u32]) -> Fitting {
         let mut fitting = Fitting::new();
         let mut names: HashMap<Name, u32, foldhash::fast::FixedState> = HashMap::default();
-        let mut bounds: Vec<(Vec<Ask>, u32)> = Vec::new();
         for (profile, (requirements, min_fit)) in (0_u32..).zip(self.lists) {
             let asks = asks(requirements);
             let popular = self.vacancies[profile as usize] >= POPULAR;
             let name = if popular { Name::Popular(profile) } else { alike(&asks) };
-            let family = *names.entry(name).or_insert(bounds.len() as u32);
-            match bounds.get_mut(family as usize) {
-                Some(bound) => lower(bound, &asks, min_fit),
-                None => bounds.push((asks.clone(), min_fit)),
-            }
+            let next = names.len() as u32;
+            fitting.family_of.push(*names.entry(name).or_insert(next));
             let list = fitting.push(asks, min_fit, commonness);
             fitting.profiles.push(list);
-            fitting.family_of.push(family);
-        }
-        for (asks, min_fit) in bounds {
-            let list = fitting.push(asks, min_fit, commonness);
-            fitting.families.push(list);
         }
         fitting
     }
@@ -208,15 +228,6 @@ fn alike(asks: &[Ask]) -> Name {
     let levels = asks.iter().map(|ask| u32::from(ask.weight) * u32::from(ask.desired)).sum::<u32>();
     let shape = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
     Name::Alike(shape, levels / (BAND * weights.max(1)))
-}
-
-/// Lowers a family's bounds to those of one more list.
-fn lower((bounds, least): &mut (Vec<Ask>, u32), asks: &[Ask], min_fit: u32) {
-    for (bound, ask) in bounds.iter_mut().zip(asks) {
-        bound.desired = bound.desired.min(ask.desired);
-        bound.minimum = bound.minimum.min(ask.minimum);
-    }
-    *least = min_fit.min(*least);
 }
 
 #[cfg(test)]

@@ -14,12 +14,10 @@ pub(super) struct Frozen<'m> {
     matching: &'m Matching,
     /// By vacancy number: the least bid that fails.
     bars: &'m [Bid],
-    /// By place, block, cell, lane, family: a key that is sure to fail.
+    /// By place, block, cell: a key that is sure to fail.
     own: Vec<Key>,
     blocks: Vec<Key>,
     cells: Vec<Key>,
-    lanes: Vec<Key>,
-    families: Vec<Key>,
 }
 
 impl<'m> Frozen<'m> {
@@ -30,12 +28,8 @@ impl<'m> Frozen<'m> {
         let least = |keys: &[Key]| keys.iter().copied().min().unwrap_or(Key::NONE);
         let inside = |range: &Range<u32>| range.start as usize..range.end as usize;
         let blocks = own.chunks(BLOCK as usize).map(least).collect();
-        let cells: Vec<Key> =
-            index.cells.iter().map(|cell| least(&own[inside(&cell.places)])).collect();
-        let lanes: Vec<Key> = index.lanes.iter().map(|lane| cells[lane.cell as usize]).collect();
-        let families =
-            index.families.iter().map(|family| least(&lanes[inside(&family.lanes)])).collect();
-        Self { matching, bars, own, blocks, cells, lanes, families }
+        let cells = index.cells.iter().map(|cell| least(&own[inside(&cell.places)])).collect();
+        Self { matching, bars, own, blocks, cells }
     }
 }
 
@@ -69,13 +63,5 @@ impl Standing for Frozen<'_> {
 
     fn cell_floor(&self, cell: u32) -> Key {
         self.cells[cell as usize]
-    }
-
-    fn lane_floors(&self, lanes: Range<u32>) -> &[Key] {
-        &self.lanes[lanes.start as usize..lanes.end as usize]
-    }
-
-    fn family_floor(&self, family: u32) -> Key {
-        self.families[family as usize]
     }
 }

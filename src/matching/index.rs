@@ -4,12 +4,10 @@
 //! every level:
 //!
 //! * a *place* is one vacancy;
-//! * a *cell* is all places in one city that ask for the same skills with the same
-//!   weights (a family, see `fitting`): the move costs the same to all of it, and one
-//!   fit bounds all fits in it;
-//! * the cells of a *city* stand side by side, for those who look there;
-//! * the cells of a *family*, wherever they are, are listed as its *lanes*, by real
-//!   salary, for those who would move anywhere.
+//! * a *cell* is all places of one family (see `fitting`) in one city: the move costs the
+//!   same to all of it, and what they have in common bounds all fits in it;
+//! * the cells of a *city* stand side by side, with screens of all of them. Those who
+//!   would move anywhere look at the cells of all cities through a `lens`.
 //!
 //! Salaries of a city order its real salaries too, so that on the way down a city or a
 //! cell whatever depends on the salary alone (the floor, the shortfall, the bound on
@@ -17,9 +15,10 @@
 //! conservative, and the bottom is exact. Ranked vacancies have places after all others,
 //! in no cell; they are found through `rankings`.
 
-use super::fitting::{Consing, Fitting};
+use super::fitting::{AskList, Consing, Fitting};
 use super::kernels::Kernels;
 use super::key::{Ranks, inverse};
+use super::lens::Crafts;
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
 use super::{Post, Problem};
@@ -50,8 +49,8 @@ pub(super) struct Place {
 /// The places of one family in one city.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    /// The family's list of asks in `fitting`, and its number.
-    pub family: u32,
+    /// What they have in common.
+    pub list: AskList,
     /// The city.
     pub city: CityIx,
     /// Its places, highest salary first.
@@ -60,40 +59,6 @@ pub(super) struct Cell {
     pub top_salary: i64,
     /// Its best real salary.
     pub top_real: i64,
-}
-
-impl Cell {
-    /// What a search has to know of cell number `cell` before it goes in.
-    #[inline]
-    pub fn lane(&self, cell: u32) -> Lane {
-        let Self { city, top_salary, top_real, .. } = *self;
-        Lane { top_salary, top_real, first: self.places.start, cell, city }
-    }
-}
-
-/// The cells of one family, best real salary first.
-#[derive(Clone, Debug)]
-pub(super) struct Family {
-    /// Its list of asks in `fitting`.
-    pub list: u32,
-    /// Its cells, as a range of [`Index::lanes`].
-    pub lanes: Range<u32>,
-    /// Its best real salary.
-    pub top_real: i64,
-}
-
-/// A cell as its family lists it: what a search has to know of it before it goes in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lane {
-    /// Its highest salary, and its best real salary.
-    pub top_salary: i64,
-    pub top_real: i64,
-    /// Its first place.
-    pub first: u32,
-    /// The cell.
-    pub cell: u32,
-    /// Its city.
-    pub city: CityIx,
 }
 
 /// The cells of one city.
@@ -119,13 +84,7 @@ pub(super) struct Index<'p> {
     pub cells: Vec<Cell>,
     /// By city.
     pub quarters: Vec<Quarter>,
-    /// Best real salary first.
-    pub families: Vec<Family>,
-    /// Which of them could take a worker of given levels.
-    pub family_screens: Screens,
-    pub lanes: Vec<Lane>,
-    /// By cell: its family and its lane.
-    pub lane_of: Vec<(u32, u32)>,
+    pub crafts: Crafts,
     /// Skills below this bound are asked for.
     pub skills: usize,
 }
@@ -170,10 +129,7 @@ impl<'p> Index<'p> {
             place_of: Vec::new(),
             cells: Vec::new(),
             quarters: Vec::new(),
-            families: Vec::new(),
-            family_screens: Screens::default(),
-            lanes: Vec::new(),
-            lane_of: Vec::new(),
+            crafts: Crafts::default(),
             skills,
         };
         let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
@@ -181,7 +137,7 @@ impl<'p> Index<'p> {
         index.rankings = Rankings::of(problem, &index.place_of);
         index.build_cells(&rows);
         index.build_quarters();
-        index.build_families();
+        index.crafts = Crafts::of(problem, &index.numbering);
         index
     }
 
@@ -214,26 +170,21 @@ impl<'p> Index<'p> {
     }
 
     fn build_cells(&mut self, rows: &[Row]) {
-        for (place, row) in (0_u32..).zip(rows) {
-            if row.ranked {
-                break;
-            }
-            let known = self
-                .cells
-                .last()
-                .is_some_and(|cell| cell.family == row.family && cell.city == row.city);
-            if !known {
-                self.cells.push(Cell {
-                    family: row.family,
-                    city: row.city,
-                    places: place..place,
-                    top_salary: row.salary,
-                    top_real: row.real,
-                });
-            }
-            let cell = self.cells.len() - 1;
-            self.cells[cell].places.end = place + 1;
-            self.places[place as usize].cell = cell as u32;
+        let computed = rows.partition_point(|row| !row.ranked);
+        let mut start = 0;
+        for alike in rows[..computed].chunk_by(|a, b| (a.family, a.city) == (b.family, b.city)) {
+            let places = start..start + alike.len();
+            start = places.end;
+            let profiles: Vec<u32> = alike.iter().map(|row| row.profile).collect();
+            let cell = self.cells.len() as u32;
+            self.places[places.clone()].iter_mut().for_each(|place| place.cell = cell);
+            self.cells.push(Cell {
+                list: self.fitting.common(&profiles),
+                city: alike[0].city,
+                places: places.start as u32..places.end as u32,
+                top_salary: alike[0].salary,
+                top_real: alike[0].real,
+            });
         }
     }
 
@@ -244,39 +195,10 @@ impl<'p> Index<'p> {
             while self.cells.get(next).is_some_and(|cell| cell.city.at() == city) {
                 next += 1;
             }
-            let lists = self.cells[start..next].iter();
-            let lists = lists.map(|cell| &self.fitting.families[cell.family as usize]);
-            let screens = self.numbering.screens(&self.fitting, lists);
+            let lists = self.cells[start..next].iter().map(|cell| &cell.list);
+            let screens = Screens::of(&self.numbering, &self.fitting, lists);
             self.quarters.push(Quarter { cells: start as u32..next as u32, screens });
         }
-    }
-
-    fn build_families(&mut self) {
-        let mut order: Vec<u32> = (0..self.cells.len() as u32).collect();
-        let mut top = vec![i64::MIN; self.fitting.families.len()];
-        for cell in &self.cells {
-            let top = &mut top[cell.family as usize];
-            *top = cell.top_real.max(*top);
-        }
-        order.sort_by_cached_key(|cell| {
-            let node = &self.cells[*cell as usize];
-            let family = (Reverse(top[node.family as usize]), node.family);
-            (family, Reverse(node.top_real), *cell)
-        });
-        self.lane_of = vec![(NOWHERE, NOWHERE); self.cells.len()];
-        for (lane, cell) in (0_u32..).zip(order) {
-            let Cell { family: list, top_real, .. } = self.cells[cell as usize];
-            if self.families.last().is_none_or(|family| family.list != list) {
-                self.families.push(Family { list, lanes: lane..lane, top_real });
-            }
-            let family = self.families.len() - 1;
-            self.families[family].lanes.end = lane + 1;
-            self.lanes.push(self.cells[cell as usize].lane(cell));
-            self.lane_of[cell as usize] = (family as u32, lane);
-        }
-        let lists = self.families.iter();
-        let lists = lists.map(|family| &self.fitting.families[family.list as usize]);
-        self.family_screens = self.numbering.screens(&self.fitting, lists);
     }
 }
 

@@ -114,6 +114,18 @@ impl Kernels {
 #[derive(Clone)]
 pub(super) struct Levels(pub [u8; SKILLS]);
 
+impl Levels {
+    /// Raises each level to that of another.
+    pub fn raise_to(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(level, other)| *level = (*level).max(*other));
+    }
+
+    /// Whether no level is above that of another.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(level, other)| level <= other)
+    }
+}
+
 /// One requirement of each of [`LANES`] lists.
 #[repr(align(64))]
 #[derive(Clone)]

@@ -35,6 +35,7 @@ mod hash;
 mod index;
 mod kernels;
 mod key;
+mod lens;
 pub mod lists;
 pub mod naive;
 pub mod problem;

@@ -11,8 +11,8 @@
 use super::fitting::{AskList, Fitting};
 use super::index::Index;
 use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS};
+use super::lens::craft;
 use super::screens::{Call, Numbering};
-use super::worker_proposing::craft;
 use crate::domain::{CityIx, Mobility, SkillIx, Worker};
 use crate::mutants;
 use crate::preferences::{Levels, Terms};

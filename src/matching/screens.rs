@@ -37,10 +37,10 @@ struct Block {
 }
 
 impl Numbering {
-    /// The skills that most families ask for get numbers of their own.
+    /// The skills that most profiles ask for get numbers of their own.
     pub fn of(fitting: &Fitting, skills: usize) -> Self {
         let mut asked = vec![0_u32; skills];
-        for list in &fitting.families {
+        for list in &fitting.profiles {
             fitting.asks(list).iter().for_each(|ask| asked[ask.skill.at()] += 1);
         }
         let mut order: Vec<usize> = (0..skills).filter(|skill| asked[*skill] > 0).collect();
@@ -69,26 +69,38 @@ impl Numbering {
         levels.0[usize::from(OTHER)] = SKILL_LEVEL_MAX;
         levels
     }
-
-    /// Screens of a row of lists, in its order.
-    pub fn screens<'l>(
-        &self,
-        fitting: &'l Fitting,
-        lists: impl Iterator<Item = &'l AskList>,
-    ) -> Screens {
-        let mut screens = Screens::default();
-        for (at, list) in lists.enumerate() {
-            let lane = at % LANES;
-            if lane == 0 {
-                screens.open();
-            }
-            screens.put(lane, self, fitting, list);
-        }
-        screens
-    }
 }
 
 impl Screens {
+    /// Screens of a row of lists, in its order.
+    pub fn of<'l>(
+        numbering: &Numbering,
+        fitting: &Fitting,
+        lists: impl Iterator<Item = &'l AskList>,
+    ) -> Self {
+        let mut screens = Self::default();
+        screens.show(numbering, fitting, lists.cloned());
+        screens
+    }
+
+    /// Shows another row of lists.
+    pub fn show(
+        &mut self,
+        numbering: &Numbering,
+        fitting: &Fitting,
+        lists: impl Iterator<Item = AskList>,
+    ) {
+        self.slots.clear();
+        self.blocks.clear();
+        for (at, list) in lists.enumerate() {
+            let lane = at % LANES;
+            if lane == 0 {
+                self.open();
+            }
+            self.put(lane, numbering, fitting, &list);
+        }
+    }
+
     /// How many lists could be screened at once, in all.
     pub fn blocks(&self) -> usize {
         self.blocks.len()

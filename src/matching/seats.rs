@@ -60,10 +60,8 @@ pub(super) struct Seats {
     /// By block of [`BLOCK`] neighbouring places: the least of their own cutoffs.
     blocks: Vec<Key>,
     cells: Floors,
-    /// The same as [`Self::cells`], by lane.
-    lanes: Vec<Key>,
-    families: Floors,
     sets: Vec<CapState>,
+    /// Whether there are sets, and they keep offers by target.
     by_targets: bool,
     /// Under caps: places by vacancy rank (`SCORE`) or by id (`TARGETS`), and back.
     marked: Vec<u32>,
@@ -93,10 +91,8 @@ impl Seats {
             openings: (0..problem.vacancies.len() as u32).map(openings).collect(),
             blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
             cells: Floors::of(index.cells.len()),
-            lanes: vec![Key::NONE; index.lanes.len()],
-            families: Floors::of(index.families.len()),
             sets: problem.sets.iter().map(set).collect(),
-            by_targets: problem.by_targets(),
+            by_targets: problem.by_targets() && !problem.sets.is_empty(),
             marked: Vec::new(),
             id_rank: Vec::new(),
             closed: Vec::new(),
@@ -339,19 +335,12 @@ impl Seats {
         if cell == NOWHERE || cutoff == old {
             return;
         }
-        let (family, lane) = index.lane_of[cell as usize];
         if cutoff < old {
             self.cells.lower(cell, cutoff);
-            self.lanes[lane as usize] = self.cells.keys[cell as usize];
-            self.families.lower(family, cutoff);
-            return;
+        } else {
+            let std::ops::Range { start, end } = index.cells[cell as usize].places;
+            self.cells.raise(cell, old, &self.own[start as usize..end as usize]);
         }
-        let inside = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
-        let places = &self.own[inside(&index.cells[cell as usize].places)];
-        let Some(old) = self.cells.raise(cell, old, places) else { return };
-        self.lanes[lane as usize] = self.cells.keys[cell as usize];
-        let lanes = &self.lanes[inside(&index.families[family as usize].lanes)];
-        self.families.raise(family, old, lanes);
     }
 
     fn refresh_block(&mut self, block: u32, old: Key, cutoff: Key) {
@@ -398,7 +387,7 @@ impl Standing for Seats {
     fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
         self.beats_own(place, key)
             && Bid::new(key, index.places[place as usize].rank) > bar
-            && (!self.by_targets || self.sets.is_empty() || self.has_slot(index, place, key))
+            && (!self.by_targets || self.has_slot(index, place, key))
     }
 
     #[inline]
@@ -415,16 +404,6 @@ impl Standing for Seats {
     fn cell_floor(&self, cell: u32) -> Key {
         self.cells.keys[cell as usize]
     }
-
-    #[inline]
-    fn lane_floors(&self, lanes: std::ops::Range<u32>) -> &[Key] {
-        &self.lanes[lanes.start as usize..lanes.end as usize]
-    }
-
-    #[inline]
-    fn family_floor(&self, family: u32) -> Key {
-        self.families.keys[family as usize]
-    }
 }
 
 impl Floors {
@@ -434,25 +413,21 @@ impl Floors {
         *floor = cutoff.min(*floor);
     }
 
-    /// A cutoff inside `node` has risen from `old`. Returns the floor before, if it rose.
-    /// Large nodes are read again only after as many raises as make it cheap.
-    fn raise(&mut self, node: u32, old: Key, inside: &[Key]) -> Option<Key> {
+    /// A cutoff inside `node` has risen from `old`. Large nodes are read again only after
+    /// as many raises as make it cheap.
+    fn raise(&mut self, node: u32, old: Key, inside: &[Key]) {
         let at = node as usize;
         if old > self.keys[at] && self.debts[at] == 0 && !mutants::active("floor-too-high") {
-            return None;
+            return;
         }
         self.debts[at] += 1;
         if (self.debts[at] as usize) * 16 < inside.len() {
-            return None;
+            return;
         }
         self.debts[at] = 0;
-        let floor = if mutants::active("floor-too-high") {
-            inside.iter().copied().max()?
-        } else {
-            inside.iter().copied().min()?
-        };
-        let before = std::mem::replace(&mut self.keys[at], floor);
-        (floor > before).then_some(before)
+        let inside = inside.iter().copied();
+        let floor = if mutants::active("floor-too-high") { inside.max() } else { inside.min() };
+        self.keys[at] = floor.unwrap_or(Key::NONE);
     }
 }
 

@@ -15,6 +15,7 @@ use super::demand::{Menu, Scratch, demand};
 use super::engine::{Engine, Offer};
 use super::index::Index;
 use super::key::{Key, Ranks};
+use super::lens::craft;
 use super::seats::Seats;
 use crate::domain::Mobility;
 use crate::mutants;
@@ -30,9 +31,9 @@ const CONTESTED_PERCENT: usize = 80;
 /// as there are, and each keeps the best few offers. Then they propose, one after the
 /// other; who finds an offer gone, or loses it, goes on to the next that she has kept.
 /// Cutoffs only rise, so what still stands is still her best; who has none left, but may
-/// have had more, asks again with the next batch. Where all want the same, most of a
-/// batch have none left, time and again: after such a batch they ask at once, in their
-/// turn. Nothing of this depends on the number of threads.
+/// have had more, asks again, with the next batch or in the next round. Where all want
+/// the same, most of a batch have none left, time and again: after such a batch they ask
+/// at once, in their turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
     let Engine { index, seats, counters, .. } = engine;
     let clerk = Asking { index };
@@ -40,12 +41,10 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     control.begin(Phase::Proposing, order.len())?;
     let mut table = Table::of(index);
     let (done, desks) = with_crew(&clerk, seats, threads, |crew| {
-        let mut fresh = order.into_iter();
-        let mut batch: Vec<u32> = Vec::with_capacity(BATCH);
+        let mut queue = Queue::of(order);
         let mut contested = false;
         loop {
-            let again = batch.len();
-            batch.extend(fresh.by_ref().take(BATCH.saturating_sub(again)));
+            let (batch, newcomers) = queue.next(index);
             if batch.is_empty() {
                 return Ok(());
             }
@@ -54,13 +53,55 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             let at_once = contested.then_some(scratch);
             let left = table.settle(index, &mut seats, at_once, &batch, hands);
             contested = left.len() * 100 > batch.len() * CONTESTED_PERCENT;
-            control.advance((batch.len() - again) as u64)?;
-            batch = left;
+            control.advance(newcomers)?;
+            queue.come_again(index, left, contested);
         }
     });
     counters.proposals += table.proposals;
     *counters = desks.iter().fold(*counters, |sum, scratch| sum.plus(scratch.counters));
     done
+}
+
+/// Who asks next.
+struct Queue {
+    /// Those who have not asked in this round, in their order.
+    waiting: std::vec::IntoIter<u32>,
+    again: Vec<u32>,
+    /// Those who would move anywhere ask again when all have asked, side by side with
+    /// others of their craft.
+    later: Vec<u32>,
+    is_first_round: bool,
+}
+
+impl Queue {
+    fn of(order: Vec<u32>) -> Self {
+        let (again, later) = Default::default();
+        Self { waiting: order.into_iter(), again, later, is_first_round: true }
+    }
+
+    /// The next batch, and how many in it ask for the first time.
+    fn next(&mut self, index: &Index) -> (Vec<u32>, u64) {
+        if self.waiting.as_slice().is_empty() {
+            let mut later = std::mem::take(&mut self.later);
+            later.sort_by_cached_key(|w| turn(index.problem, &index.ranks, *w));
+            self.waiting = later.into_iter();
+            self.is_first_round = false;
+        }
+        let mut batch = std::mem::take(&mut self.again);
+        let again = batch.len();
+        batch.extend(self.waiting.by_ref().take(BATCH.saturating_sub(again)));
+        let newcomers = if self.is_first_round { batch.len() - again } else { 0 };
+        (batch, newcomers as u64)
+    }
+
+    /// Takes those who must ask again; after a contested batch nobody goes before them.
+    fn come_again(&mut self, index: &Index, workers: Vec<u32>, contested: bool) {
+        let seekers = &index.problem.workers;
+        let moves = |w: &u32| seekers[*w as usize].worker.mobility == Mobility::Any && !contested;
+        let (later, again): (Vec<u32>, Vec<u32>) = workers.into_iter().partition(moves);
+        self.later.extend(later);
+        self.again = again;
+    }
 }
 
 /// Workers ask what they would get.
@@ -199,25 +240,19 @@ impl Table {
 /// strength; those who would move anywhere by what they can do. Where neighbours are
 /// alike, the one who wins ties comes first.
 pub(super) fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
-    let key = |w: &u32| {
-        let worker = &problem.workers[*w as usize].worker;
-        let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
-        let (reach, near) = match worker.mobility {
-            Mobility::HomeOnly => (0, u64::from(worker.home.0)),
-            Mobility::Listed(_) => (1, u64::from(worker.home.0)),
-            Mobility::Any => (2, craft(worker)),
-        };
-        (reach << 62 | near & (u64::MAX >> 2), !levels, ranks.worker[*w as usize])
-    };
     let mut order: Vec<u32> = (0..problem.workers.len() as u32).collect();
-    order.sort_by_cached_key(key);
+    order.sort_by_cached_key(|w| turn(problem, ranks, *w));
     order
 }
 
-/// A number that workers with the same skills share.
-pub(super) fn craft(worker: &crate::domain::Worker) -> u64 {
-    let mix = |sum: u64, skill: u16| {
-        (sum ^ u64::from(skill)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+/// When a worker's turn comes in the order.
+fn turn(problem: &Problem, ranks: &Ranks, w: u32) -> (u64, u32, u32) {
+    let worker = &problem.workers[w as usize].worker;
+    let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
+    let (reach, near) = match worker.mobility {
+        Mobility::HomeOnly => (0, u64::from(worker.home.0)),
+        Mobility::Listed(_) => (1, u64::from(worker.home.0)),
+        Mobility::Any => (2, craft(worker)),
     };
-    worker.skills.iter().fold(0, |sum, entry| mix(sum, entry.skill.0))
+    (reach << 62 | near & (u64::MAX >> 2), !levels, ranks.worker[w as usize])
 }
