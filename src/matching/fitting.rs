@@ -2,10 +2,10 @@
 //!
 //! Employers ask for the same lists over and over, and the fit depends on the worker
 //! and the list alone, never on city or salary. So lists are hash-consed: a *profile*
-//! is a requirement list with a least fit. A *family* is a profile that many vacancies
-//! have, or all others that ask for the same skills with the same weights and for about
-//! as much of them. Profiles of one family have a *common list*: it has the least levels
-//! that any of them asks for, so that its fit bounds theirs from above.
+//! is a requirement list with a least fit. Profiles that ask for the same skills with the
+//! same weights are one *family*. What some of a family have in common is a list too: it
+//! has the least levels that any of them asks for, so that its fit bounds theirs from
+//! above, the closer the more alike they are.
 
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{Requirement, SkillIx};
@@ -54,11 +54,13 @@ impl Levels for Sheet<'_> {
     }
 }
 
-/// All profiles, and the family of each.
+/// All profiles, and the family and standard of each.
 pub(super) struct Fitting {
     asks: Vec<Ask>,
     pub profiles: Vec<AskList>,
     pub family_of: Vec<u32>,
+    /// The weighted mean of the levels that it asks for.
+    pub standard_of: Vec<u32>,
     /// `floor(10000 * min(level, desired) / desired)` at `desired << 7 | level`.
     ratios: Box<[u16]>,
 }
@@ -75,8 +77,8 @@ fn ratios() -> Box<[u16]> {
 impl Fitting {
     /// No lists yet.
     pub fn new() -> Self {
-        let (asks, profiles, family_of) = Default::default();
-        Self { asks, profiles, family_of, ratios: ratios() }
+        let (asks, profiles, family_of, standard_of) = Default::default();
+        Self { asks, profiles, family_of, standard_of, ratios: ratios() }
     }
 
     /// The mandatory and other requirements of a list.
@@ -156,31 +158,16 @@ impl Fitting {
     }
 }
 
-/// Vacancies from which on a requirement list is a family of its own.
-const POPULAR: u32 = 8;
-/// Lists whose weighted mean of desired levels differs by less may share a family.
-const BAND: u32 = 4;
-
-/// What the lists of a family have in common.
-#[derive(PartialEq, Eq, Hash)]
-enum Name {
-    /// One list that many vacancies have.
-    Popular(u32),
-    /// Skills and weights, and about how much is asked.
-    Alike(Vec<(SkillIx, u16)>, u32),
-}
-
 /// Stores requirement lists once each.
 pub(super) struct Consing<'p> {
     profiles: HashMap<(&'p [Requirement], u32), u32, foldhash::fast::FixedState>,
     lists: Vec<(&'p [Requirement], u32)>,
-    vacancies: Vec<u32>,
 }
 
 impl<'p> Consing<'p> {
     /// Nothing stored yet.
     pub fn new() -> Self {
-        Self { profiles: HashMap::default(), lists: Vec::new(), vacancies: Vec::new() }
+        Self { profiles: HashMap::default(), lists: Vec::new() }
     }
 
     /// The profile of a vacancy's requirement list and least fit.
@@ -189,23 +176,22 @@ impl<'p> Consing<'p> {
         let profile = *self.profiles.entry((requirements, min_fit)).or_insert(next);
         if profile == next {
             self.lists.push((requirements, min_fit));
-            self.vacancies.push(0);
         }
-        self.vacancies[profile as usize] += 1;
         profile
     }
 
-    /// All lists, and families of those that are alike. `commonness` counts the workers
+    /// All lists, and their families. `commonness` counts the workers
     /// with each skill: rare skills are asked first.
     pub fn finish(self, commonness: &[u32]) -> Fitting {
         let mut fitting = Fitting::new();
-        let mut names: HashMap<Name, u32, foldhash::fast::FixedState> = HashMap::default();
-        for (profile, (requirements, min_fit)) in (0_u32..).zip(self.lists) {
+        let mut families: HashMap<Vec<(SkillIx, u16)>, u32, foldhash::fast::FixedState> =
+            HashMap::default();
+        for (requirements, min_fit) in self.lists {
             let asks = asks(requirements);
-            let popular = self.vacancies[profile as usize] >= POPULAR;
-            let name = if popular { Name::Popular(profile) } else { alike(&asks) };
-            let next = names.len() as u32;
-            fitting.family_of.push(*names.entry(name).or_insert(next));
+            let shape = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
+            let next = families.len() as u32;
+            fitting.family_of.push(*families.entry(shape).or_insert(next));
+            fitting.standard_of.push(standard(&asks));
             let list = fitting.push(asks, min_fit, commonness);
             fitting.profiles.push(list);
         }
@@ -223,11 +209,10 @@ fn asks(requirements: &[Requirement]) -> Vec<Ask> {
     requirements.iter().map(ask).collect()
 }
 
-fn alike(asks: &[Ask]) -> Name {
+fn standard(asks: &[Ask]) -> u32 {
     let weights: u32 = asks.iter().map(|ask| u32::from(ask.weight)).sum();
-    let levels = asks.iter().map(|ask| u32::from(ask.weight) * u32::from(ask.desired)).sum::<u32>();
-    let shape = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
-    Name::Alike(shape, levels / (BAND * weights.max(1)))
+    let levels: u32 = asks.iter().map(|ask| u32::from(ask.weight) * u32::from(ask.desired)).sum();
+    levels / weights.max(1)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! every level:
 //!
 //! * a *place* is one vacancy;
-//! * a *cell* is all places of one family (see `fitting`) in one city: the move costs the
-//!   same to all of it, and what they have in common bounds all fits in it;
+//! * a *cell* is a few places of one family (see `fitting`) in one city, which ask for
+//!   about as much: the move costs the same to all of it, and what they have in common
+//!   bounds all fits in it;
 //! * the cells of a *city* stand side by side, with screens of all of them. Those who
 //!   would move anywhere look at the cells of all cities through a `lens`.
 //!
@@ -25,7 +26,6 @@ use super::{Post, Problem};
 use crate::domain::CityIx;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// No place, no cell.
@@ -97,7 +97,9 @@ struct Row {
     city: CityIx,
     ranked: bool,
     family: u32,
+    standard: u32,
     profile: u32,
+    cell: u32,
     salary: i64,
     real: i64,
 }
@@ -172,10 +174,12 @@ impl<'p> Index<'p> {
     fn build_cells(&mut self, rows: &[Row]) {
         let computed = rows.partition_point(|row| !row.ranked);
         let mut start = 0;
-        for alike in rows[..computed].chunk_by(|a, b| (a.family, a.city) == (b.family, b.city)) {
+        for alike in rows[..computed].chunk_by(|a, b| a.cell == b.cell) {
             let places = start..start + alike.len();
             start = places.end;
-            let profiles: Vec<u32> = alike.iter().map(|row| row.profile).collect();
+            let mut profiles: Vec<u32> = alike.iter().map(|row| row.profile).collect();
+            profiles.sort_unstable();
+            profiles.dedup();
             let cell = self.cells.len() as u32;
             self.places[places.clone()].iter_mut().for_each(|place| place.cell = cell);
             self.cells.push(Cell {
@@ -231,6 +235,8 @@ fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitt
             city: vacancy.city,
             ranked: vacancy.ranking.is_some(),
             family: 0,
+            standard: 0,
+            cell: NOWHERE,
             profile: consing.profile(&vacancy.requirements, terms.min_fit(vacancy)),
             salary: vacancy.salary,
             real: terms.real_salary(vacancy.salary, vacancy.city),
@@ -239,21 +245,45 @@ fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitt
     let fitting = consing.finish(commonness);
     for row in &mut rows {
         row.family = fitting.family_of[row.profile as usize];
+        row.standard = fitting.standard_of[row.profile as usize];
     }
     (rows, fitting)
 }
 
+/// Places from which on a cell takes no other profile.
+const CELL_PLACES: usize = 8;
+/// How far the standards of a cell's places may lie apart.
+const CELL_STANDARDS: u32 = 4;
+
 /// Puts rows into their places: ranked last, else by city, cell and salary, the cells
 /// of a city by their highest salary.
 fn sort(rows: &mut [Row]) {
-    let mut top: HashMap<(u32, CityIx), i64, foldhash::fast::FixedState> = HashMap::default();
-    for row in rows.iter().filter(|row| !row.ranked) {
-        let top = top.entry((row.family, row.city)).or_insert(i64::MIN);
-        *top = row.salary.max(*top);
+    rows.sort_unstable_by_key(|row| {
+        (row.ranked, row.city, row.family, row.standard, row.profile, row.rank)
+    });
+    let mut top = Vec::new();
+    let computed = rows.partition_point(|row| !row.ranked);
+    let mut start = 0;
+    while start < computed {
+        let len = cell_len(&rows[start..computed]);
+        let cell = &mut rows[start..start + len];
+        cell.iter_mut().for_each(|row| row.cell = top.len() as u32);
+        top.push(cell.iter().map(|row| row.salary).max());
+        start += len;
     }
     rows.sort_by_cached_key(|row| {
-        let top = top.get(&(row.family, row.city)).copied().unwrap_or(i64::MIN);
-        let cell = (row.city, Reverse(top), row.family);
-        (row.ranked, cell, Reverse(row.salary), row.rank)
+        let cell = (Reverse(top.get(row.cell as usize).copied().flatten()), row.cell);
+        (row.ranked, row.city, cell, Reverse(row.salary), row.rank)
     });
+}
+
+/// How many of sorted rows make the first cell.
+fn cell_len(rows: &[Row]) -> usize {
+    let first = &rows[0];
+    let alike = |(at, row): (usize, &Row)| {
+        (row.city, row.family) == (first.city, first.family)
+            && row.standard < first.standard + CELL_STANDARDS
+            && (at < CELL_PLACES || row.profile == rows[at - 1].profile)
+    };
+    rows.iter().enumerate().take_while(|row| alike(*row)).count()
 }
