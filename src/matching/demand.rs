@@ -56,7 +56,7 @@ pub(super) struct Menu {
 
 impl Menu {
     /// Offers that a search brings home, at most.
-    pub const ROOM: usize = 16;
+    pub const ROOM: usize = 15;
 
     const BLANK: (Worth, Offer) =
         (Worth::NOTHING, Offer { place: NOWHERE, value: i64::MIN, key: Key::NONE });

@@ -125,7 +125,6 @@ impl<'e> Clerk for Asking<'e, '_> {
 }
 
 /// What a worker holds of a menu: the offers that she has not made use of, the best last.
-#[derive(Clone, Default)]
 struct Hand {
     offers: Vec<Kept>,
     /// Whether there may be more than she has kept.
@@ -163,8 +162,9 @@ impl Kept {
 
 /// Proposing, and what workers keep for later.
 struct Table {
-    /// By worker.
-    hands: Vec<Hand>,
+    /// By worker: the offers of her hand, and whether she may ask for more.
+    offers: Vec<Vec<Kept>>,
+    may_ask: Vec<bool>,
     /// Those about to propose, the most valuable offer on top.
     proposers: BinaryHeap<(i64, Key, u32)>,
     proposals: u64,
@@ -172,8 +172,13 @@ struct Table {
 
 impl Table {
     fn of(index: &Index) -> Self {
-        let hands = vec![Hand::default(); index.problem.workers.len()];
-        Self { hands, proposers: BinaryHeap::new(), proposals: 0 }
+        let workers = index.problem.workers.len();
+        Self {
+            offers: vec![Vec::new(); workers],
+            may_ask: vec![false; workers],
+            proposers: BinaryHeap::new(),
+            proposals: 0,
+        }
     }
 
     /// The batch proposes, and whoever is displaced, until all hold something or have
@@ -189,19 +194,19 @@ impl Table {
     ) -> Vec<u32> {
         let mut again = Vec::new();
         for (w, hand) in batch.iter().zip(hands) {
-            self.hands[*w as usize] = hand;
+            self.take(*w, hand);
         }
         let mut free: Vec<u32> = batch.iter().rev().copied().collect();
         loop {
             while let Some(w) = free.pop() {
-                if self.line_up(index, seats, w) || !self.hands[w as usize].may_ask {
+                if self.line_up(index, seats, w) || !self.may_ask[w as usize] {
                     continue;
                 }
                 let Some(scratch) = scratch.as_deref_mut() else {
                     again.push(w);
                     continue;
                 };
-                self.hands[w as usize] = Hand::of(index, seats, scratch, w);
+                self.take(w, Hand::of(index, seats, scratch, w));
                 free.extend(self.propose(index, seats, w));
             }
             let Some((_, _, w)) = self.proposers.pop() else { return again };
@@ -209,9 +214,14 @@ impl Table {
         }
     }
 
+    fn take(&mut self, w: u32, hand: Hand) {
+        self.offers[w as usize] = hand.offers;
+        self.may_ask[w as usize] = hand.may_ask;
+    }
+
     /// Lines a worker up with the best of her offers that still stands, if any does.
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> bool {
-        let kept = &mut self.hands[w as usize].offers;
+        let kept = &mut self.offers[w as usize];
         while let Some(best) = kept.last() {
             let offer = best.offer(index, w);
             if seats.takes(index, offer) {
@@ -227,7 +237,7 @@ impl Table {
     /// A worker proposes where her best offer is; returns who is left without a match:
     /// she herself if it is gone, whoever she displaces, or nobody.
     fn propose(&mut self, index: &Index, seats: &mut Seats, w: u32) -> Option<u32> {
-        let offer = self.hands[w as usize].offers.pop()?.offer(index, w);
+        let offer = self.offers[w as usize].pop()?.offer(index, w);
         if !seats.takes(index, offer) {
             return Some(w);
         }
