@@ -129,7 +129,10 @@ pub fn certificate_sentence(certificate: &Certificate, output: Output) -> String
     if is_stable(certificate) {
         let stable = output.good("Stable");
         let pairs = thousands(certificate.pairs_examined);
-        return format!("{stable}: no blocking pair among {pairs} pairs{pending}.");
+        return format!(
+            "{stable}: no blocking pair; {pairs} pairs looked at one by one, bounds exclude \
+             the rest{pending}."
+        );
     }
     format!(
         "{}: {} blocking pairs, {} violations{pending}.",

@@ -9,14 +9,16 @@
 
 use super::audit::{Audit, Found, NAMED_MAX};
 use super::control::{Cancelled, Control, Phase};
-use super::cutoff::{Cutoff, cutoffs_ranked};
+use super::crew::{join, map};
+use super::cutoff::{Cutoff, cutoffs_scored};
 use super::demand::{Scratch, demand};
 use super::engine::Matching;
-use super::frozen::Frozen;
+use super::frozen::{Frozen, Held};
 use super::index::Index;
 use super::key::Bid;
 use super::worker_proposing;
 use super::{Means, Problem};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -112,24 +114,29 @@ pub fn certify_with(
             infeasible: vec![Infeasible::Malformed],
         });
     }
-    let index = Index::of(problem, means.kernels);
-    let cutoffs = cutoffs_ranked(problem, matching, &index.ranks);
+    let threads = means.threads;
+    let index = Index::of(problem, means);
+    let held = |w| Held::of(problem, &index.ranks, matching, w);
+    let held = map(threads, problem.workers.len(), held);
+    let score = |w: u32, _| held[w as usize].score;
+    let cutoffs = cutoffs_scored(problem, matching, &index.ranks, score);
     let bars: Vec<Bid> = cutoffs.iter().map(|cutoff| cutoff.bar(&index.ranks)).collect();
-    let frozen = Frozen::of(&index, matching, &bars);
-    let (restless, searched) = search(&index, &frozen, control, means.threads)?;
-    let (found, sampled) = Audit::of(problem, matching, &index.ranks, &bars).second_opinion(
-        restless,
-        &index.ranks.worker_at,
-        control,
-        pairs_audited,
-    )?;
+    let audit = Audit::of(problem, matching, &index.ranks, &bars);
+    let frozen = Frozen::of(&index, &held, &bars);
+    let (sample, restless) = join(
+        threads,
+        || audit.sample(&index.ranks.worker_at, control, pairs_audited),
+        || search(&index, &frozen, control, threads),
+    );
+    let (sample, (restless, searched)) = (sample?, restless?);
+    let found = audit.look_at_all(restless.into_iter().chain(sample.suspects), control)?;
     Ok(Certificate {
         cutoffs,
-        pairs_examined: searched + found.examined,
-        sampled,
+        pairs_examined: searched + sample.examined + found.examined,
+        sampled: sample.workers,
         blocking_pairs: found.count,
         blocking: found.named,
-        infeasible: infeasibilities(problem, matching),
+        infeasible: infeasibilities(problem, matching, &held),
     })
 }
 
@@ -141,7 +148,7 @@ fn search(
     control: &Control,
     threads: usize,
 ) -> Result<(Vec<u32>, u64), Cancelled> {
-    let order = worker_proposing::order(index.problem, &index.ranks);
+    let order = worker_proposing::order(index.problem, &index.ranks, threads);
     let (next, evaluations) = (AtomicUsize::new(0), AtomicU64::new(0));
     let look = || {
         let mut scratch = Scratch::of(index);
@@ -162,46 +169,49 @@ fn search(
     for part in parts {
         restless.extend(part?);
     }
-    restless.sort_unstable();
     Ok((restless, evaluations.into_inner()))
 }
 
+/// What the second opinion says of workers drawn by the lottery.
+struct Sample {
+    workers: u64,
+    examined: u64,
+    /// Those who block.
+    suspects: Vec<u32>,
+}
+
 impl Audit<'_> {
-    /// Looks at the restless, and at others in the order drawn; returns what was found
-    /// and how many others there were.
-    fn second_opinion(
-        &self,
-        restless: Vec<u32>,
-        drawn: &[u32],
-        control: &Control,
-        pairs: u64,
-    ) -> Result<(Found, u64), Cancelled> {
-        let (mut found, mut levels) = (Found::default(), self.sheet());
-        let mut suspects = restless;
-        let mut sampled = 0;
+    /// Looks at workers in the order drawn, until it has seen so many pairs.
+    fn sample(&self, drawn: &[u32], control: &Control, pairs: u64) -> Result<Sample, Cancelled> {
+        let mut levels = self.sheet();
+        let mut sample = Sample { workers: 0, examined: 0, suspects: Vec::new() };
         for w in drawn {
-            if found.examined >= pairs {
+            if sample.examined >= pairs {
                 break;
-            }
-            sampled += 1;
-            if suspects.binary_search(w).is_ok() {
-                continue;
             }
             let mut sight = Found::default();
             self.look_at(*w, &mut levels, &mut sight);
-            found.examined += sight.examined;
-            if sight.count > 0 {
-                let at = suspects.partition_point(|other| other < w);
-                suspects.insert(at, *w);
-            }
+            sample.workers += 1;
+            sample.examined += sight.examined;
+            sample.suspects.extend((sight.count > 0).then_some(*w));
             control.check()?;
         }
-        for w in suspects {
+        Ok(sample)
+    }
+
+    /// Everything about some workers.
+    fn look_at_all(
+        &self,
+        workers: impl Iterator<Item = u32>,
+        control: &Control,
+    ) -> Result<Found, Cancelled> {
+        let (mut found, mut levels) = (Found::default(), self.sheet());
+        for w in workers.collect::<BTreeSet<u32>>() {
             self.look_at(w, &mut levels, &mut found);
             control.check()?;
         }
         found.named.truncate(NAMED_MAX);
-        Ok((found, sampled))
+        Ok(found)
     }
 }
 
@@ -210,16 +220,15 @@ fn is_malformed(problem: &Problem, matching: &Matching) -> bool {
         || matching.pairs().any(|(_, v)| v as usize >= problem.vacancies.len())
 }
 
-fn infeasibilities(problem: &Problem, matching: &Matching) -> Vec<Infeasible> {
+fn infeasibilities(problem: &Problem, matching: &Matching, held: &[Held]) -> Vec<Infeasible> {
     let mut found = Vec::new();
     let mut held_at = vec![0_u64; problem.vacancies.len()];
     let mut held_in = vec![0_u64; problem.sets.len()];
     for (w, v) in matching.pairs() {
-        let pair = problem.pair(w as usize, v as usize);
-        if !pair.worker_accepts {
+        if !held[w as usize].worker_accepts {
             found.push(Infeasible::WorkerRefuses(w, v));
         }
-        if !pair.vacancy_accepts {
+        if !held[w as usize].vacancy_accepts {
             found.push(Infeasible::VacancyRefuses(w, v));
         }
         held_at[v as usize] += 1;

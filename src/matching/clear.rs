@@ -67,7 +67,7 @@ pub fn clear_with(
         return Err(Error::UnsupportedMechanism);
     }
     control.begin(Phase::Indexing, 0)?;
-    let mut engine = Engine::with(problem, means.kernels);
+    let mut engine = Engine::with(problem, means);
     match side {
         Side::Worker => worker_proposing::run(&mut engine, control, means.threads)?,
         Side::Vacancy => vacancy_proposing::run(&mut engine, control, means.threads)?,

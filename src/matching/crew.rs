@@ -86,6 +86,40 @@ impl<C: Clerk> Crew<'_, C> {
     }
 }
 
+/// `f` of each number below `count`, in order, computed on so many threads.
+pub(super) fn map<T: Send>(threads: usize, count: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let part = count.div_ceil(threads.max(1)).max(SHARE);
+    let f = &f;
+    std::thread::scope(|scope| {
+        let rest = (part..count).step_by(part);
+        let rest = rest.map(|start| start..count.min(start + part));
+        let rest: Vec<_> = rest.map(|part| scope.spawn(|| part.map(f).collect())).collect();
+        let mut all = Vec::with_capacity(count);
+        all.extend((0..count.min(part)).map(f));
+        for part in rest {
+            let part: Vec<T> = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.extend(part);
+        }
+        all
+    })
+}
+
+/// Both results, computed at once if there is more than one thread.
+pub(super) fn join<A: Send, B: Send>(
+    threads: usize,
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if threads < 2 {
+        return (a(), b());
+    }
+    std::thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        (a.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), b)
+    })
+}
+
 /// Questions, and how many have been taken on.
 struct Batch<C: Clerk> {
     questions: Vec<C::Question>,

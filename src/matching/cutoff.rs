@@ -105,16 +105,28 @@ struct Standing<'p> {
 /// # Panics
 /// If the matching names a vacancy that is not in the problem.
 pub fn cutoffs(problem: &Problem, matching: &Matching) -> Vec<Cutoff> {
-    cutoffs_ranked(problem, matching, &Ranks::of(problem))
+    let score = |w: u32, v: u32| problem.pair(w as usize, v as usize).score;
+    cutoffs_scored(problem, matching, &Ranks::of(problem), score)
 }
 
-pub(super) fn cutoffs_ranked(problem: &Problem, matching: &Matching, ranks: &Ranks) -> Vec<Cutoff> {
-    let standing = Standing::of(problem, matching, ranks);
+/// [`cutoffs`] where ranks, and the scores of what is held, are known.
+pub(super) fn cutoffs_scored(
+    problem: &Problem,
+    matching: &Matching,
+    ranks: &Ranks,
+    score: impl Fn(u32, u32) -> i64,
+) -> Vec<Cutoff> {
+    let standing = Standing::of(problem, matching, ranks, score);
     (0..problem.vacancies.len()).map(|v| standing.cutoff(v)).collect()
 }
 
 impl<'p> Standing<'p> {
-    fn of(problem: &'p Problem, matching: &Matching, ranks: &Ranks) -> Self {
+    fn of(
+        problem: &'p Problem,
+        matching: &Matching,
+        ranks: &Ranks,
+        score: impl Fn(u32, u32) -> i64,
+    ) -> Self {
         let (vacancies, sets) = (problem.vacancies.len(), problem.sets.len());
         let mut standing = Self {
             problem,
@@ -125,7 +137,7 @@ impl<'p> Standing<'p> {
             last_slot_in: vec![None; sets],
         };
         for (w, v) in matching.pairs() {
-            let score = problem.pair(w as usize, v as usize).score;
+            let score = score(w, v);
             standing.hold(Held { contract: Contract::new(ranks, w, v, score), score });
         }
         for v in 0..vacancies {

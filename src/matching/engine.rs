@@ -4,7 +4,7 @@ use super::demand::Scratch;
 use super::index::Index;
 use super::key::Key;
 use super::seats::Seats;
-use super::{Kernels, Problem};
+use super::{Means, Problem};
 
 /// Who is matched with whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,12 +78,12 @@ pub struct Engine<'p> {
 impl<'p> Engine<'p> {
     /// Indexes the problem; nobody holds anything yet.
     pub fn new(problem: &'p Problem) -> Self {
-        Self::with(problem, Kernels::widest())
+        Self::with(problem, Means::all())
     }
 
-    /// [`Self::new`] with those kernels.
-    pub(super) fn with(problem: &'p Problem, kernels: Kernels) -> Self {
-        let index = Index::of(problem, kernels);
+    /// [`Self::new`] with those means.
+    pub(super) fn with(problem: &'p Problem, means: Means) -> Self {
+        let index = Index::of(problem, means);
         let seats = Seats::of(&index);
         let scratch = Scratch::of(&index);
         Self { index, seats, scratch, counters: Counters::default() }

@@ -1,17 +1,45 @@
 //! A matching as it stands, for queries that ask who would rather have what: the cutoffs
 //! are given, by definition, and do not change.
 
+use super::Problem;
 use super::demand::Standing;
 use super::engine::Matching;
 use super::index::Index;
-use super::key::{Bid, Key, Worth};
+use super::key::{Bid, Key, Ranks, Worth};
 use super::seats::BLOCK;
 use crate::domain::CityIx;
+use crate::preferences::Pair;
 use std::ops::Range;
+
+/// What a worker holds, as evaluated pair by pair.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    /// What it is worth to her.
+    pub worth: Worth,
+    /// Her score there.
+    pub score: i64,
+    /// Whether each side accepts the other.
+    pub worker_accepts: bool,
+    pub vacancy_accepts: bool,
+}
+
+impl Held {
+    /// What worker `w` holds in a matching.
+    pub fn of(problem: &Problem, ranks: &Ranks, matching: &Matching, w: usize) -> Self {
+        let Some(v) = matching.vacancy_of[w] else {
+            let (worth, score) = (Worth::NOTHING, 0);
+            return Self { worth, score, worker_accepts: true, vacancy_accepts: true };
+        };
+        let Pair { value, score, worker_accepts, vacancy_accepts, .. } =
+            problem.pair(w, v as usize);
+        let worth = Worth::new(value, ranks.vacancy[v as usize]);
+        Self { worth, score, worker_accepts, vacancy_accepts }
+    }
+}
 
 /// See the module.
 pub(super) struct Frozen<'m> {
-    matching: &'m Matching,
+    held: &'m [Held],
     /// By vacancy number: the least bid that fails.
     bars: &'m [Bid],
     /// By place, block, cell: a key that is sure to fail.
@@ -21,27 +49,22 @@ pub(super) struct Frozen<'m> {
 }
 
 impl<'m> Frozen<'m> {
-    /// `bars` are the least bids that fail, by vacancy number.
-    pub fn of(index: &Index, matching: &'m Matching, bars: &'m [Bid]) -> Self {
+    /// `held` is what each worker holds; `bars` are the least bids that fail, by vacancy
+    /// number.
+    pub fn of(index: &Index, held: &'m [Held], bars: &'m [Bid]) -> Self {
         let own: Vec<Key> =
             index.places.iter().map(|place| bars[place.number as usize].key.below()).collect();
         let least = |keys: &[Key]| keys.iter().copied().min().unwrap_or(Key::NONE);
         let inside = |range: &Range<u32>| range.start as usize..range.end as usize;
         let blocks = own.chunks(BLOCK as usize).map(least).collect();
         let cells = index.cells.iter().map(|cell| least(&own[inside(&cell.places)])).collect();
-        Self { matching, bars, own, blocks, cells }
+        Self { held, bars, own, blocks, cells }
     }
 }
 
 impl Standing for Frozen<'_> {
-    fn worth_of(&self, index: &Index, w: u32) -> Worth {
-        match self.matching.vacancy_of[w as usize] {
-            None => Worth::NOTHING,
-            Some(v) => {
-                let value = index.problem.pair(w as usize, v as usize).value;
-                Worth::new(value, index.ranks.vacancy[v as usize])
-            }
-        }
+    fn worth_of(&self, _: &Index, w: u32) -> Worth {
+        self.held[w as usize].worth
     }
 
     fn city_bar(&self, _: &Index, _: CityIx) -> Bid {

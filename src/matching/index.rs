@@ -16,13 +16,14 @@
 //! conservative, and the bottom is exact. Ranked vacancies have places after all others,
 //! in no cell; they are found through `rankings`.
 
+use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting};
 use super::kernels::Kernels;
 use super::key::{Ranks, inverse};
 use super::lens::Crafts;
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
-use super::{Post, Problem};
+use super::{Means, Post, Problem};
 use crate::domain::CityIx;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -113,33 +114,32 @@ impl Row {
 
 impl<'p> Index<'p> {
     /// Sorts the problem.
-    pub fn of(problem: &'p Problem, kernels: Kernels) -> Self {
-        let ranks = Ranks::of(problem);
+    pub fn of(problem: &'p Problem, means: Means) -> Self {
+        let Means { threads, kernels } = means;
         let skills = skill_bound(problem);
-        let commonness = commonness(problem, skills);
-        let (mut rows, fitting) = rows(problem, &ranks, &commonness);
-        sort(&mut rows);
+        let (ranks, (mut rows, fitting)) =
+            join(threads, || Ranks::of(problem), || rows(problem, &commonness(problem, skills)));
+        rows.iter_mut().for_each(|row| row.rank = ranks.vacancy[row.number as usize]);
         let numbering = Numbering::of(&fitting, skills);
+        let (crafts, ()) = join(threads, || Crafts::of(problem, &numbering), || sort(&mut rows));
+        let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
+        let place_of = inverse(&numbers);
         let mut index = Self {
             problem,
             kernels,
             ranks,
             fitting,
-            rankings: Rankings::default(),
+            rankings: Rankings::of(problem, &place_of),
             numbering,
             places: rows.iter().map(Row::place).collect(),
-            place_of: Vec::new(),
+            place_of,
             cells: Vec::new(),
             quarters: Vec::new(),
-            crafts: Crafts::default(),
+            crafts,
             skills,
         };
-        let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
-        index.place_of = inverse(&numbers);
-        index.rankings = Rankings::of(problem, &index.place_of);
         index.build_cells(&rows);
         index.build_quarters();
-        index.crafts = Crafts::of(problem, &index.numbering);
         index
     }
 
@@ -212,10 +212,14 @@ fn skill_bound(problem: &Problem) -> usize {
     requirements.map(|requirement| requirement.skill.at() + 1).max().unwrap_or(0)
 }
 
-/// How many workers have each skill.
+/// Workers who are looked at for how common their skills are, about.
+const COMMONNESS_SAMPLE: usize = 10_000;
+
+/// How many of some workers have each skill.
 fn commonness(problem: &Problem, skills: usize) -> Vec<u32> {
     let mut counts = vec![0; skills];
-    for entry in problem.workers.iter().flat_map(|seeker| seeker.worker.skills.iter()) {
+    let some = problem.workers.iter().step_by(problem.workers.len() / COMMONNESS_SAMPLE + 1);
+    for entry in some.flat_map(|seeker| seeker.worker.skills.iter()) {
         if entry.skill.at() < skills && entry.level > 0 {
             counts[entry.skill.at()] += 1;
         }
@@ -223,7 +227,7 @@ fn commonness(problem: &Problem, skills: usize) -> Vec<u32> {
     counts
 }
 
-fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitting) {
+fn rows(problem: &Problem, commonness: &[u32]) -> (Vec<Row>, Fitting) {
     let terms = problem.terms();
     let mut consing = Consing::new();
     let mut rows = Vec::with_capacity(problem.vacancies.len());
@@ -231,7 +235,7 @@ fn rows(problem: &Problem, ranks: &Ranks, commonness: &[u32]) -> (Vec<Row>, Fitt
         let vacancy = &*post.vacancy;
         rows.push(Row {
             number: number as u32,
-            rank: ranks.vacancy[number],
+            rank: 0,
             city: vacancy.city,
             ranked: vacancy.ranking.is_some(),
             family: 0,

@@ -5,10 +5,10 @@
 //!
 //! * [`problem`]: what one clearing works on;
 //! * [`clear`]: the engine. It has two primitives and no others, `demand` (the best
-//!   vacancies that would take this worker now) and `recruit` (the best workers who
-//!   would come to this vacancy now), over an `index` of what
-//!   cannot change during a clearing and the `seats` of what does. Both sides'
-//!   deferred acceptance are loops over these two;
+//!   vacancies that would take this worker now) over an `index` of the vacancies, and
+//!   `recruit` (the best workers who would come to this vacancy now) over a `roster` of
+//!   the workers; `seats` is what changes. Both sides' deferred acceptance are loops over
+//!   these two, with a `crew` of threads that ask;
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
 //! * [`certify`]: the check that ends every round, from the matching alone, in two
 //!   opinions: a search of everybody, and a sample pair by pair (`audit`);

@@ -10,7 +10,7 @@
 
 use super::Problem;
 use super::control::{Cancelled, Control, Phase};
-use super::crew::{Clerk, with_crew};
+use super::crew::{Clerk, map, with_crew};
 use super::demand::{Menu, Scratch, demand};
 use super::engine::{Engine, Offer};
 use super::index::Index;
@@ -37,7 +37,7 @@ const CONTESTED_PERCENT: usize = 80;
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
     let Engine { index, seats, counters, .. } = engine;
     let clerk = Asking { index };
-    let order = order(index.problem, &index.ranks);
+    let order = order(index.problem, &index.ranks, threads);
     control.begin(Phase::Proposing, order.len())?;
     let mut table = Table::of(index);
     let (done, desks) = with_crew(&clerk, seats, threads, |crew| {
@@ -82,9 +82,9 @@ impl Queue {
     /// The next batch, and how many in it ask for the first time.
     fn next(&mut self, index: &Index) -> (Vec<u32>, u64) {
         if self.waiting.as_slice().is_empty() {
-            let mut later = std::mem::take(&mut self.later);
-            later.sort_by_cached_key(|w| turn(index.problem, &index.ranks, *w));
-            self.waiting = later.into_iter();
+            let later = std::mem::take(&mut self.later).into_iter();
+            let turns = later.map(|w| (turn(index.problem, &index.ranks, w), w));
+            self.waiting = sorted(turns.collect()).into_iter();
             self.is_first_round = false;
         }
         let mut batch = std::mem::take(&mut self.again);
@@ -249,14 +249,21 @@ impl Table {
 /// All workers in the order in which they first ask: by how far they look, home and
 /// strength; those who would move anywhere by what they can do. Where neighbours are
 /// alike, the one who wins ties comes first.
-pub(super) fn order(problem: &Problem, ranks: &Ranks) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..problem.workers.len() as u32).collect();
-    order.sort_by_cached_key(|w| turn(problem, ranks, *w));
-    order
+pub(super) fn order(problem: &Problem, ranks: &Ranks, threads: usize) -> Vec<u32> {
+    let turns = map(threads, problem.workers.len(), |w| (turn(problem, ranks, w as u32), w as u32));
+    sorted(turns)
 }
 
+fn sorted(mut turns: Vec<(Turn, u32)>) -> Vec<u32> {
+    turns.sort_unstable();
+    turns.into_iter().map(|(_, w)| w).collect()
+}
+
+/// By how far she looks and from where, weakness, and her rank in ties.
+type Turn = (u64, u32, u32);
+
 /// When a worker's turn comes in the order.
-fn turn(problem: &Problem, ranks: &Ranks, w: u32) -> (u64, u32, u32) {
+fn turn(problem: &Problem, ranks: &Ranks, w: u32) -> Turn {
     let worker = &problem.workers[w as usize].worker;
     let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
     let (reach, near) = match worker.mobility {
