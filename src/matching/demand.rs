@@ -508,9 +508,9 @@ impl<S: Standing> Search<'_, '_, S> {
     }
 
     fn open_lens_from(&mut self, block: usize) {
-        let Some(first) = self.scratch.lens.views.get(block * LANES) else { return };
-        if first.top_real >= self.away.need {
-            let reach = first.top_real - self.away.least_annual + self.fit_worth_max;
+        let Some(top_real) = self.scratch.lens.top_real(self.index, block) else { return };
+        if top_real >= self.away.need {
+            let reach = top_real - self.away.least_annual + self.fit_worth_max;
             self.push(Node::Lens, block as u32, 0, reach);
         }
     }
@@ -534,6 +534,9 @@ impl<S: Standing> Search<'_, '_, S> {
     }
 
     fn search_lens(&mut self, block: usize) {
+        if block == self.scratch.lens.screens.blocks() {
+            self.scratch.lens.show_more(self.index, self.standing);
+        }
         let end = self.scratch.lens.screens.blocks().min(block + BLOCKS_AHEAD);
         for block in block..end {
             let Scratch { lens, numbered, bounds, .. } = &mut *self.scratch;

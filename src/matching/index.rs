@@ -86,6 +86,9 @@ pub(super) struct Index<'p> {
     /// By city.
     pub quarters: Vec<Quarter>,
     pub crafts: Crafts,
+    /// Real salaries, falling: of a half of the cells none is below the last but one, of
+    /// a quarter none below the one before, and so on; nothing is below the last.
+    pub stages: Vec<i64>,
     /// Skills below this bound are asked for.
     pub skills: usize,
 }
@@ -136,10 +139,12 @@ impl<'p> Index<'p> {
             cells: Vec::new(),
             quarters: Vec::new(),
             crafts,
+            stages: Vec::new(),
             skills,
         };
         index.build_cells(&rows);
         index.build_quarters();
+        index.build_stages();
         index
     }
 
@@ -190,6 +195,13 @@ impl<'p> Index<'p> {
                 top_real: alike[0].real,
             });
         }
+    }
+
+    fn build_stages(&mut self) {
+        let mut reals: Vec<i64> = self.cells.iter().map(|cell| cell.top_real).collect();
+        reals.sort_unstable_by_key(|real| Reverse(*real));
+        let parts = (1..=STAGES).rev().filter_map(|halvings| reals.get(reals.len() >> halvings));
+        self.stages = parts.copied().chain([i64::MIN]).collect();
     }
 
     fn build_quarters(&mut self) {
@@ -254,6 +266,8 @@ fn rows(problem: &Problem, commonness: &[u32]) -> (Vec<Row>, Fitting) {
     (rows, fitting)
 }
 
+/// Times that the cells are halved for the first stage of a lens.
+const STAGES: u32 = 6;
 /// Places from which on a cell takes no other profile.
 const CELL_PLACES: usize = 8;
 /// How far the standards of a cell's places may lie apart.

@@ -79,19 +79,23 @@ impl Screens {
         lists: impl Iterator<Item = &'l AskList>,
     ) -> Self {
         let mut screens = Self::default();
-        screens.show(numbering, fitting, lists.cloned());
+        screens.append(numbering, fitting, lists.cloned());
         screens
     }
 
-    /// Shows another row of lists.
-    pub fn show(
+    /// Forgets all lists.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.blocks.clear();
+    }
+
+    /// Adds a row of lists, from the next block on.
+    pub fn append(
         &mut self,
         numbering: &Numbering,
         fitting: &Fitting,
         lists: impl Iterator<Item = AskList>,
     ) {
-        self.slots.clear();
-        self.blocks.clear();
         for (at, list) in lists.enumerate() {
             let lane = at % LANES;
             if lane == 0 {
