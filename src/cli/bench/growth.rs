@@ -59,9 +59,6 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
     let all = if args.redraw { read(&args.csv)? } else { measure_all(args)? };
     let growth = Growth::of(&all);
     let drawing = growth.plot(&all).to_string();
-    if !args.redraw {
-        write(&args.csv, &all)?;
-    }
     std::fs::write(&args.svg, drawing).map_err(Error::file(&args.svg))?;
     if output.json {
         return output.json(&json!({
@@ -92,6 +89,8 @@ fn measure_all(args: &Args) -> Result<Vec<Figures>, Error> {
             eprintln!("{} workers ({} of {})", thousands(*workers), at + 1, sizes.len());
         }
         all.push(measure(*workers, args)?);
+        // What is measured is kept, even if somebody loses patience with the next size.
+        write(&args.csv, &all)?;
     }
     Ok(all)
 }
