@@ -6,8 +6,8 @@
 //! stop where no fit could make up for the salary, or one side would refuse.
 
 use super::Problem;
-use super::engine::Matching;
 use super::key::{Bid, Key, Ranks, Worth};
+use super::outcome::Matching;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, SkillIx, Vacancy, VacancyId, Worker};
 use crate::preferences::{Levels, Terms, fit, meets_minima};

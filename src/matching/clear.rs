@@ -1,7 +1,8 @@
 //! One clearing, from a problem to its matching.
 
 use super::control::{Cancelled, Control, Phase};
-use super::engine::{Counters, Engine, Matching};
+use super::engine::Engine;
+use super::outcome::{Counters, Matching};
 use super::{Kernels, Problem, vacancy_proposing, worker_proposing};
 use crate::domain::Side;
 

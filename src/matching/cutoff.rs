@@ -6,8 +6,8 @@
 
 use super::Problem;
 use super::choice::Contract;
-use super::engine::Matching;
 use super::key::{Bid, Key, Ranks};
+use super::outcome::Matching;
 
 /// What is full around a vacancy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,39 +9,20 @@
 //! It brings home not only the best but the best few (a [`Menu`]): if she loses the
 //! first, the next that still stands is her best, without another search.
 
-use super::engine::{Counters, Engine, Offer};
 use super::fitting::Sheet;
 use super::index::{Index, NOWHERE, Place};
 use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
 use super::lens::Lens;
+use super::outcome::{Counters, Offer};
 use super::screens::{Screens, fit_of};
-use super::seats::BLOCK;
+use super::standing::{BLOCK, Standing};
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::ops::Range;
-
-/// What a query has to know of who holds what: the cutoffs, and their least by node.
-/// A floor may be too low, which costs time; it may not be too high.
-pub(super) trait Standing: Sync {
-    /// What worker `w` holds is worth to her.
-    fn worth_of(&self, index: &Index, w: u32) -> Worth;
-    /// The bid that must be beaten to get into the city, whatever the vacancy.
-    fn city_bar(&self, index: &Index, city: CityIx) -> Bid;
-    /// Whether the vacancy at `place` takes a newcomer with that key; `bar` is its city's.
-    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool;
-    /// The keys that fail at places that stand side by side: who has no more is refused.
-    fn own(&self, places: Range<u32>) -> &[Key];
-    /// Whether nobody with that key gets into any place of the block that starts at
-    /// `place`; false if no block starts there.
-    fn block_refuses(&self, place: u32, key: Key) -> bool;
-    /// The least of [`Self::own`] in a cell.
-    fn cell_floor(&self, cell: u32) -> Key;
-}
 
 /// A worker's best few offers, best first.
 #[derive(Clone, Copy)]
@@ -222,14 +203,6 @@ impl Scratch {
                 *slot = level(entry.level);
             }
         }
-    }
-}
-
-impl Engine<'_> {
-    /// The best acceptable vacancy that would take worker `w` now, and that she
-    /// strictly prefers to what she holds.
-    pub fn demand(&mut self, w: u32) -> Option<Offer> {
-        demand(&self.index, &self.seats, &mut self.scratch, w, 1).offers().next()
     }
 }
 

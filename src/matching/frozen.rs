@@ -2,11 +2,10 @@
 //! are given, by definition, and do not change.
 
 use super::Problem;
-use super::demand::Standing;
-use super::engine::Matching;
 use super::index::Index;
 use super::key::{Bid, Key, Ranks, Worth};
-use super::seats::BLOCK;
+use super::outcome::Matching;
+use super::standing::{BLOCK, Standing};
 use crate::domain::CityIx;
 use crate::preferences::Pair;
 use std::ops::Range;

@@ -16,11 +16,11 @@
 //! conservative, and the bottom is exact. Ranked vacancies have places after all others,
 //! in no cell; they are found through `rankings`.
 
+use super::crafts::Crafts;
 use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting};
 use super::kernels::Kernels;
 use super::key::{Ranks, inverse};
-use super::lens::Crafts;
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
 use super::{Means, Post, Problem};

@@ -4,8 +4,8 @@
 
 use super::Problem;
 use super::choice::{Contract, pick};
-use super::engine::Matching;
 use super::key::{Ranks, Worth};
+use super::outcome::Matching;
 use crate::preferences::Pair;
 
 /// A problem with every pair evaluated: workers x vacancies.

@@ -6,15 +6,15 @@
 //! once and for all, and the vacancy scans again, below the last one, only when the
 //! few are used up.
 
-use super::demand::Standing;
-use super::engine::{Counters, Recruit};
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
 use super::kernels::{Bounds, LANES};
 use super::key::{Bid, Key, Worth};
+use super::outcome::{Counters, Recruit};
 use super::roster::{Card, Roster};
 use super::screens::{Call, fit_of};
 use super::seats::Seats;
+use super::standing::Standing;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Vacancy, Worker};
 use crate::mutants;

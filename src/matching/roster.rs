@@ -8,10 +8,10 @@
 //! screens groups there, and opens those that could hold somebody better than it has.
 //! Levels stand by column, so that one pass screens all of a group.
 
+use super::crafts::craft;
 use super::fitting::{AskList, Fitting};
 use super::index::Index;
 use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS};
-use super::lens::craft;
 use super::screens::{Call, Numbering};
 use crate::domain::{CityIx, Mobility, SkillIx, Worker};
 use crate::mutants;

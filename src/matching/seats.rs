@@ -5,10 +5,10 @@
 //! over its cap, whoever is last in the smallest such set leaves. Last is the worst
 //! key (`SCORE`), or the worst at the vacancy with the last slot (`TARGETS`).
 
-use super::demand::Standing;
-use super::engine::Offer;
 use super::index::{Index, NOWHERE};
 use super::key::{Bid, Key, Worth, ranks_by_id};
+use super::outcome::Offer;
+use super::standing::{BLOCK, Standing};
 use crate::domain::CityIx;
 use crate::mutants;
 use std::cmp::Reverse;
@@ -43,9 +43,6 @@ impl Floors {
         Self { keys: vec![Key::NONE; count], debts: vec![0; count] }
     }
 }
-
-/// Places that a query passes over at once where all of them would refuse.
-pub(super) const BLOCK: u32 = 32;
 
 /// See the module.
 pub(super) struct Seats {

@@ -9,12 +9,13 @@
 
 use super::control::{Cancelled, Control, Phase};
 use super::crew::{Clerk, Crew, with_crew};
-use super::demand::Standing;
-use super::engine::{Engine, Offer, Recruit};
+use super::engine::Engine;
 use super::index::Index;
 use super::key::{Bid, Key};
+use super::outcome::{Offer, Recruit};
 use super::recruit::{Desk, Found, Next, Recruiting, bid};
 use super::seats::Seats;
+use super::standing::Standing;
 use std::collections::BinaryHeap;
 
 /// Vacancies that scan at once. In a larger batch more of them find that another of the

@@ -10,12 +10,13 @@
 
 use super::Problem;
 use super::control::{Cancelled, Control, Phase};
+use super::crafts::craft;
 use super::crew::{Clerk, map, with_crew};
 use super::demand::{Menu, Scratch, demand};
-use super::engine::{Engine, Offer};
+use super::engine::Engine;
 use super::index::Index;
 use super::key::{Key, Ranks};
-use super::lens::craft;
+use super::outcome::Offer;
 use super::seats::Seats;
 use crate::domain::Mobility;
 use crate::mutants;
