@@ -1,10 +1,10 @@
 //! The second primitive: the best worker who would come to a vacancy now.
 //!
 //! The search goes over groups of workers (see `roster`), those who could score best
-//! first, and ends when no group could hold anybody better than it has. A vacancy keeps the best few candidates of one scan. While workers only improve,
-//! whoever does not want the vacancy now never will, so a candidate is passed over
-//! once and for all, and the vacancy scans again, below the last one, only when the
-//! few are used up.
+//! first, and ends when no group could hold anybody better than it has. A vacancy keeps
+//! the best few candidates of one scan. While workers only improve, whoever does not want
+//! the vacancy now never will, so a candidate is passed over once and for all, and the
+//! vacancy scans again, below the last one, only when the few are used up.
 
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
