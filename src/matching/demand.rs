@@ -14,6 +14,7 @@ use super::index::{Index, NOWHERE, Place};
 use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
 use super::lens::Lens;
+use super::moves::Moves;
 use super::outcome::{Counters, Offer};
 use super::screens::{Screens, fit_of};
 use super::standing::{BLOCK, Standing};
@@ -78,9 +79,6 @@ impl Menu {
 /// Screens of a city, or of a lens, that are looked at together.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Homes from which all moves are kept.
-const MOVES_KEPT: usize = 512;
-
 /// Where a search may go on, and what it could find there at best.
 #[derive(Clone, Copy)]
 struct Front {
@@ -138,10 +136,8 @@ pub(super) struct Scratch {
     lens: Lens,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
-    /// By home of those who would move anywhere: the one-off cost of a move to each city,
-    /// reckoned when first asked for and kept while there is room for it.
-    moves: Vec<Box<[i64]>>,
-    moves_kept: usize,
+    /// By home of those who would move anywhere: to each city.
+    moves: Moves,
     /// By city: what a move there costs her a year, if she would move anywhere.
     annual: Vec<i64>,
     /// By city: what it is to the worker.
@@ -174,8 +170,7 @@ impl Scratch {
             bounds: Bounds([0; LANES]),
             lens: Lens::new(),
             fits: vec![(0, None); index.fitting.profiles.len()],
-            moves: vec![Box::default(); index.quarters.len()],
-            moves_kept: 0,
+            moves: Moves::among(index.quarters.len()),
             annual: Vec::new(),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
             counters: Counters::default(),
@@ -491,17 +486,8 @@ impl<S: Standing> Search<'_, '_, S> {
     /// What a move to each city costs her a year.
     fn reckon_moves(&mut self) {
         let (terms, home) = (&self.terms, self.worker.home);
-        let Scratch { moves, moves_kept, annual, .. } = &mut *self.scratch;
-        if moves[home.at()].is_empty() {
-            if *moves_kept == MOVES_KEPT {
-                moves.iter_mut().for_each(|costs| *costs = Box::default());
-                *moves_kept = 0;
-            }
-            let cities = (0..self.index.quarters.len()).map(CityIx::from_offset);
-            moves[home.at()] = cities.map(|city| terms.move_cost(home, city)).collect();
-            *moves_kept += 1;
-        }
-        let costs = &moves[home.at()];
+        let Scratch { moves, annual, .. } = &mut *self.scratch;
+        let costs = moves.reckon(home, |city| terms.move_cost(home, city));
         annual.clear();
         annual.extend(costs.iter().map(|cost| terms.annual_cost(*cost, self.worker.cost_percent)));
     }

@@ -53,7 +53,7 @@ pub struct Offer {
 
 /// Whom a vacancy would get if it asked now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recruit {
+pub(super) struct Recruit {
     /// The worker's number.
     pub worker: u32,
     /// The vacancy's value to the worker.

@@ -10,13 +10,14 @@ use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
 use super::kernels::{Bounds, LANES};
 use super::key::{Bid, Key, Worth};
+use super::moves::Moves;
 use super::outcome::{Counters, Recruit};
 use super::roster::{Card, Roster};
 use super::screens::{Call, fit_of};
 use super::seats::Seats;
 use super::standing::Standing;
 use crate::domain::limits::FIT_MAX;
-use crate::domain::{CityIx, Vacancy, Worker};
+use crate::domain::{Vacancy, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
@@ -26,9 +27,6 @@ use std::collections::BinaryHeap;
 const KEPT_PER_OPENING: usize = 3;
 const KEPT_MIN: usize = 4;
 const KEPT_MAX: usize = 256;
-
-/// Cities to which all moves are kept.
-const MOVES_KEPT: usize = 512;
 
 /// A worker's key at a vacancy, and the vacancy's value to the worker.
 type Candidate = (Key, i64);
@@ -171,10 +169,8 @@ enum Pool {
 pub(super) struct Desk {
     bounds: Bounds,
     fronts: BinaryHeap<Front>,
-    /// By city: the one-off cost of a move there from each home, reckoned when first
-    /// asked for and kept while there is room for it.
-    moves: Vec<Box<[i64]>>,
-    moves_kept: usize,
+    /// By city: from each home.
+    moves: Moves,
     /// What scans at this desk have cost.
     pub counters: Counters,
 }
@@ -184,23 +180,9 @@ impl Desk {
         Self {
             bounds: Bounds([0; LANES]),
             fronts: BinaryHeap::new(),
-            moves: vec![Box::default(); index.quarters.len()],
-            moves_kept: 0,
+            moves: Moves::among(index.quarters.len()),
             counters: Counters::default(),
         }
-    }
-
-    fn reckon_moves(&mut self, terms: &Terms, city: CityIx) {
-        if !self.moves[city.at()].is_empty() {
-            return;
-        }
-        if self.moves_kept == MOVES_KEPT {
-            self.moves.iter_mut().for_each(|costs| *costs = Box::default());
-            self.moves_kept = 0;
-        }
-        let homes = (0..self.moves.len()).map(CityIx::from_offset);
-        self.moves[city.at()] = homes.map(|home| terms.move_cost(home, city)).collect();
-        self.moves_kept += 1;
     }
 }
 
@@ -287,7 +269,8 @@ impl<'e, 'p> Scan<'e, 'p> {
     fn search(&mut self) {
         let (index, roster) = (self.index, self.roster);
         let call = Call::of(index.kernels, &index.numbering, &index.fitting, self.list);
-        self.desk.reckon_moves(&self.terms, self.vacancy.city);
+        let (terms, city) = (self.terms, self.vacancy.city);
+        self.desk.moves.reckon(city, |home| terms.move_cost(home, city));
         for upper in roster.city(self.vacancy.city) {
             self.open(upper, &call, Pool::City);
         }
@@ -349,7 +332,7 @@ impl<'e, 'p> Scan<'e, 'p> {
     /// One worker, from the cheapest reason to pass over her to the dearest.
     fn evaluate(&mut self, group: u32, lane: u32, card: &Card, fit_bound: u32) {
         let (w, city, terms) = (card.worker, self.vacancy.city, self.terms);
-        let move_cost = self.desk.moves[city.at()][card.home.at()];
+        let move_cost = self.desk.moves.cost(city, card.home);
         let annual = terms.annual_cost(move_cost, card.cost_percent);
         let net = self.real - annual;
         if net + terms.fit_worth(fit_bound) < self.roster.held(group, lane) {
