@@ -107,7 +107,7 @@ impl<'p> Audit<'p> {
             None => Worth::NOTHING,
             Some(v) => {
                 let value = self.problem.pair(w as usize, v as usize).value;
-                Worth::new(value, self.ranks.vacancy[v as usize])
+                Worth::new(value, self.ranks.vacancy(v))
             }
         }
     }
@@ -128,7 +128,7 @@ impl<'p> Case<'_, 'p> {
         let mut examined = 0;
         for (position, id) in self.worker.ranking.iter().flatten().enumerate() {
             let Some(v) = self.audit.numbers.get(id).copied() else { continue };
-            let rank = self.audit.ranks.vacancy[v as usize];
+            let rank = self.audit.ranks.vacancy(v);
             if Worth::new(-(position as i64), rank) <= self.held {
                 break;
             }
@@ -147,7 +147,7 @@ impl<'p> Case<'_, 'p> {
         for (v, _) in self.audit.naming.get(&self.w).into_iter().flatten() {
             examined += 1;
             let pair = self.audit.problem.pair(self.w as usize, *v as usize);
-            let worth = Worth::new(pair.value, self.audit.ranks.vacancy[*v as usize]);
+            let worth = Worth::new(pair.value, self.audit.ranks.vacancy(*v));
             if pair.is_acceptable() && worth > self.held && self.beats(*v, pair.score) {
                 blocking.push(*v);
             }
@@ -191,7 +191,7 @@ impl<'p> Case<'_, 'p> {
                 && Terms::shortfall_bp(asking, row.salary) <= largest_shortfall
         });
         let best = terms.score(FIT_MAX, 0, city == home);
-        let best = Key::new(best, self.audit.ranks.worker[self.w as usize]);
+        let best = Key::new(best, self.audit.ranks.worker(self.w));
         for row in &rows[..possible] {
             let (skill, minimum) = row.gate;
             let refused = minimum > 0 && self.levels.level(skill) < minimum;
@@ -221,8 +221,8 @@ impl<'p> Case<'_, 'p> {
     }
 
     fn beats(&self, v: u32, score: i64) -> bool {
-        let key = Key::new(score, self.audit.ranks.worker[self.w as usize]);
-        Bid::new(key, self.audit.ranks.vacancy[v as usize]) > self.audit.bars[v as usize]
+        let key = Key::new(score, self.audit.ranks.worker(self.w));
+        Bid::new(key, self.audit.ranks.vacancy(v)) > self.audit.bars[v as usize]
     }
 }
 
@@ -242,7 +242,7 @@ fn rows_by_city<'p>(problem: &'p Problem, ranks: &Ranks, bars: &[Bid]) -> Vec<Ve
             cities[post.vacancy.city.at()].push(Row {
                 vacancy: &post.vacancy,
                 number: v as u32,
-                rank: ranks.vacancy[v],
+                rank: ranks.vacancy(v as u32),
                 salary: post.vacancy.salary,
                 real: terms.real_salary(post.vacancy.salary, post.vacancy.city),
                 gate: first_gate(&post.vacancy),

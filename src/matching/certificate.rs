@@ -13,7 +13,7 @@ use super::crew::{join, map};
 use super::cutoff::{Cutoff, cutoffs_scored};
 use super::demand::{Scratch, demand};
 use super::frozen::{Frozen, Held};
-use super::index::Index;
+use super::index::{Index, Layout};
 use super::key::Bid;
 use super::outcome::Matching;
 use super::worker_proposing;
@@ -115,7 +115,8 @@ pub fn certify_with(
         });
     }
     let threads = means.threads;
-    let index = Index::of(problem, means);
+    let layout = Layout::of(problem, means);
+    let index = Index::on(problem, &layout);
     let held = |w| Held::of(problem, &index.ranks, matching, w);
     let held = map(threads, problem.workers.len(), held);
     let score = |w: u32, _| held[w as usize].score;
@@ -125,7 +126,7 @@ pub fn certify_with(
     let frozen = Frozen::of(&index, &held, &bars);
     let (sample, restless) = join(
         threads,
-        || audit.sample(&index.ranks.worker_at, control, pairs_audited),
+        || audit.sample(index.ranks.workers_drawn(), control, pairs_audited),
         || search(&index, &frozen, control, threads),
     );
     let (sample, (restless, searched)) = (sample?, restless?);

@@ -15,8 +15,8 @@ pub(super) struct Contract {
 impl Contract {
     /// The contract of worker `w` and vacancy `v`, whose score there is known.
     pub fn new(ranks: &Ranks, w: u32, v: u32, score: i64) -> Self {
-        let key = Key::new(score, ranks.worker[w as usize]);
-        Self { worker: w, vacancy: v, bid: Bid::new(key, ranks.vacancy[v as usize]) }
+        let key = Key::new(score, ranks.worker(w));
+        Self { worker: w, vacancy: v, bid: Bid::new(key, ranks.vacancy(v)) }
     }
 }
 

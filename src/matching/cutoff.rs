@@ -55,10 +55,9 @@ impl Cutoff {
         match *self {
             Self::Open => Bid::NONE,
             Self::Closed { .. } => Bid::CLOSED,
-            Self::Key { score, worker, vacancy, .. } => Bid::new(
-                Key::new(score, ranks.worker[worker as usize]),
-                ranks.vacancy[vacancy as usize],
-            ),
+            Self::Key { score, worker, vacancy, .. } => {
+                Bid::new(Key::new(score, ranks.worker(worker)), ranks.vacancy(vacancy))
+            }
         }
     }
 

@@ -220,7 +220,7 @@ pub(super) fn demand<S: Standing>(
         terms: index.terms(),
         worker,
         w,
-        rank: index.ranks.worker[w as usize],
+        rank: index.ranks.worker(w),
         fit_worth_max: index.terms().fit_worth(FIT_MAX),
         away: Away::default(),
         menu: Menu::new(room, held),

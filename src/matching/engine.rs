@@ -1,7 +1,7 @@
 //! The engine: an index, the seats, and queries over them.
 
 use super::demand::{Scratch, demand};
-use super::index::Index;
+use super::index::{Index, Layout};
 use super::outcome::{Counters, Matching, Offer};
 use super::seats::Seats;
 use super::{Means, Problem};
@@ -9,7 +9,8 @@ use super::{Means, Problem};
 /// One clearing in progress: the index of the problem, the matching so far with its
 /// cutoffs, and the query `demand`.
 pub struct Engine<'p> {
-    pub(super) index: Index<'p>,
+    pub(super) problem: &'p Problem,
+    pub(super) layout: Layout,
     pub(super) seats: Seats,
     pub(super) scratch: Scratch,
     pub(super) counters: Counters,
@@ -23,26 +24,28 @@ impl<'p> Engine<'p> {
 
     /// [`Self::new`] with those means.
     pub(super) fn with(problem: &'p Problem, means: Means) -> Self {
-        let index = Index::of(problem, means);
-        let seats = Seats::of(&index);
-        let scratch = Scratch::of(&index);
-        Self { index, seats, scratch, counters: Counters::default() }
+        let layout = Layout::of(problem, means);
+        let index = Index::on(problem, &layout);
+        let (seats, scratch) = (Seats::of(&index), Scratch::of(&index));
+        Self { problem, layout, seats, scratch, counters: Counters::default() }
     }
 
     /// The best acceptable vacancy that would take worker `w` now, and that she
     /// strictly prefers to what she holds.
     pub fn demand(&mut self, w: u32) -> Option<Offer> {
-        demand(&self.index, &self.seats, &mut self.scratch, w, 1).offers().next()
+        demand(&Index::on(self.problem, &self.layout), &self.seats, &mut self.scratch, w, 1)
+            .offers()
+            .next()
     }
 
     /// The place, in the engine's index, of the vacancy with that number.
     pub fn place_of_vacancy(&self, vacancy: u32) -> u32 {
-        self.index.place_of[vacancy as usize]
+        self.layout.place_of[vacancy as usize]
     }
 
     /// The number of the vacancy at that place.
     pub fn vacancy_at(&self, place: u32) -> u32 {
-        self.index.places[place as usize].number
+        self.layout.places[place as usize].number
     }
 
     /// Lets a worker propose, then whoever she displaces, until nobody is displaced.
@@ -61,14 +64,14 @@ impl<'p> Engine<'p> {
     /// Lets a worker who holds nothing take an offer. Returns the worker displaced.
     pub(super) fn accept(&mut self, w: u32, offer: Offer) -> Option<u32> {
         self.counters.proposals += 1;
-        self.seats.enter(&self.index, w, offer)
+        self.seats.enter(&Index::on(self.problem, &self.layout), w, offer)
     }
 
     /// The matching so far, by numbers of the problem.
     pub fn matching(&self) -> Matching {
-        let mut vacancy_of = vec![None; self.index.problem.workers.len()];
+        let mut vacancy_of = vec![None; self.problem.workers.len()];
         self.seats.for_each(|w, place| {
-            vacancy_of[w as usize] = Some(self.index.places[place as usize].number);
+            vacancy_of[w as usize] = Some(self.layout.places[place as usize].number);
         });
         Matching { vacancy_of }
     }

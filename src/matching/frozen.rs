@@ -31,7 +31,7 @@ impl Held {
         };
         let Pair { value, score, worker_accepts, vacancy_accepts, .. } =
             problem.pair(w, v as usize);
-        let worth = Worth::new(value, ranks.vacancy[v as usize]);
+        let worth = Worth::new(value, ranks.vacancy(v));
         Self { worth, score, worker_accepts, vacancy_accepts }
     }
 }

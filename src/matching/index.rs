@@ -70,9 +70,15 @@ pub(super) struct Quarter {
     pub screens: Screens,
 }
 
-/// See the module.
+/// See the module: a problem, and how its vacancies are laid out.
+#[derive(Clone, Copy)]
 pub(super) struct Index<'p> {
     pub problem: &'p Problem,
+    layout: &'p Layout,
+}
+
+/// Where everything stands.
+pub(super) struct Layout {
     pub kernels: Kernels,
     pub ranks: Ranks,
     pub fitting: Fitting,
@@ -115,20 +121,28 @@ impl Row {
     }
 }
 
-impl<'p> Index<'p> {
+impl std::ops::Deref for Index<'_> {
+    type Target = Layout;
+
+    #[inline]
+    fn deref(&self) -> &Layout {
+        self.layout
+    }
+}
+
+impl Layout {
     /// Sorts the problem.
-    pub fn of(problem: &'p Problem, means: Means) -> Self {
+    pub fn of(problem: &Problem, means: Means) -> Self {
         let Means { threads, kernels } = means;
         let skills = skill_bound(problem);
         let (ranks, (mut rows, fitting)) =
             join(threads, || Ranks::of(problem), || rows(problem, &commonness(problem, skills)));
-        rows.iter_mut().for_each(|row| row.rank = ranks.vacancy[row.number as usize]);
+        rows.iter_mut().for_each(|row| row.rank = ranks.vacancy(row.number));
         let numbering = Numbering::of(&fitting, skills);
         let (crafts, ()) = join(threads, || Crafts::of(problem, &numbering), || sort(&mut rows));
         let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
         let place_of = inverse(&numbers);
-        let mut index = Self {
-            problem,
+        let mut layout = Self {
             kernels,
             ranks,
             fitting,
@@ -142,38 +156,10 @@ impl<'p> Index<'p> {
             stages: Vec::new(),
             skills,
         };
-        index.build_cells(&rows);
-        index.build_quarters();
-        index.build_stages();
-        index
-    }
-
-    /// The terms on which pairs are evaluated.
-    pub fn terms(&self) -> Terms<'p> {
-        self.problem.terms()
-    }
-
-    /// The city of a place.
-    #[inline]
-    pub fn city(&self, place: u32) -> CityIx {
-        let place = &self.places[place as usize];
-        match place.cell {
-            NOWHERE => self.problem.vacancies[place.number as usize].vacancy.city,
-            cell => self.cells[cell as usize].city,
-        }
-    }
-
-    /// Whether worker `w` and the vacancy at `place` never meet again.
-    #[inline]
-    pub fn has_declined(&self, w: u32, place: u32) -> bool {
-        let seeker = &self.problem.workers[w as usize];
-        seeker.declined.is_some() && seeker.has_declined(self.post(place).slot)
-    }
-
-    /// The vacancy at a place.
-    #[inline]
-    pub fn post(&self, place: u32) -> &'p Post {
-        &self.problem.vacancies[self.places[place as usize].number as usize]
+        layout.build_cells(&rows);
+        layout.build_quarters(problem.geography.cities.len());
+        layout.build_stages();
+        layout
     }
 
     fn build_cells(&mut self, rows: &[Row]) {
@@ -204,9 +190,9 @@ impl<'p> Index<'p> {
         self.stages = parts.copied().chain([i64::MIN]).collect();
     }
 
-    fn build_quarters(&mut self) {
+    fn build_quarters(&mut self, cities: usize) {
         let mut next = 0;
-        for city in 0..self.problem.geography.cities.len() {
+        for city in 0..cities {
             let start = next;
             while self.cells.get(next).is_some_and(|cell| cell.city.at() == city) {
                 next += 1;
@@ -215,6 +201,41 @@ impl<'p> Index<'p> {
             let screens = Screens::of(&self.numbering, &self.fitting, lists);
             self.quarters.push(Quarter { cells: start as u32..next as u32, screens });
         }
+    }
+}
+
+impl<'p> Index<'p> {
+    /// A problem as it is laid out.
+    pub fn on(problem: &'p Problem, layout: &'p Layout) -> Self {
+        Self { problem, layout }
+    }
+
+    /// The terms on which pairs are evaluated.
+    pub fn terms(&self) -> Terms<'p> {
+        self.problem.terms()
+    }
+
+    /// The city of a place.
+    #[inline]
+    pub fn city(&self, place: u32) -> CityIx {
+        let place = &self.places[place as usize];
+        match place.cell {
+            NOWHERE => self.problem.vacancies[place.number as usize].vacancy.city,
+            cell => self.cells[cell as usize].city,
+        }
+    }
+
+    /// Whether worker `w` and the vacancy at `place` never meet again.
+    #[inline]
+    pub fn has_declined(&self, w: u32, place: u32) -> bool {
+        let seeker = &self.problem.workers[w as usize];
+        seeker.declined.is_some() && seeker.has_declined(self.post(place).slot)
+    }
+
+    /// The vacancy at a place.
+    #[inline]
+    pub fn post(&self, place: u32) -> &'p Post {
+        &self.problem.vacancies[self.places[place as usize].number as usize]
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Problem;
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a worker is worth to a vacancy: score, then the worker's rank. Greater is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,7 @@ impl Key {
         (self.0 >> 32) as i64 + i64::from(i32::MIN)
     }
 
-    /// The rank of the worker (see [`Ranks::worker_at`]).
+    /// The rank of the worker (see [`Ranks`]).
     #[inline]
     pub(super) fn rank(self) -> u32 {
         u32::MAX - self.0 as u32
@@ -92,31 +93,164 @@ impl Worth {
     }
 }
 
-/// The lottery's outcome: places from 0 (best) by (draw, id bytes), by number and back.
+/// The lottery's outcome, for both sides.
 #[derive(Clone, Debug)]
 pub(super) struct Ranks {
-    /// By worker number.
-    pub worker: Vec<u32>,
-    /// Worker numbers by rank.
-    pub worker_at: Vec<u32>,
-    /// By vacancy number.
-    pub vacancy: Vec<u32>,
+    workers: Drawn,
+    vacancies: Drawn,
 }
 
 impl Ranks {
     /// Draws for everyone in the problem.
     pub fn of(problem: &Problem) -> Self {
-        let lottery = problem.lottery;
-        let worker_at = sorted(problem.workers.len(), |w| {
-            let id = problem.workers[w].worker.id;
-            (lottery.draw(id.bytes()), *id.bytes())
-        });
-        let vacancy_at = sorted(problem.vacancies.len(), |v| {
-            let id = problem.vacancies[v].vacancy.id;
-            (lottery.draw(id.bytes()), *id.bytes())
-        });
-        Self { worker: inverse(&worker_at), vacancy: inverse(&vacancy_at), worker_at }
+        let workers = Drawn::of(problem.workers.len(), |w| worker_draw(problem, w));
+        let vacancies = Drawn::of(problem.vacancies.len(), |v| vacancy_draw(problem, v));
+        Self { workers, vacancies }
     }
+
+    /// The rank of worker `w`; smaller is better.
+    #[inline]
+    pub fn worker(&self, w: u32) -> u32 {
+        self.workers.rank_of[w as usize]
+    }
+
+    /// The worker of that rank.
+    #[inline]
+    pub fn worker_at(&self, rank: u32) -> u32 {
+        self.workers.number_at(rank)
+    }
+
+    /// All workers, best draw first; without those who came later.
+    pub fn workers_drawn(&self) -> &[u32] {
+        &self.workers.drawn
+    }
+
+    /// The rank of vacancy `v`; smaller is better.
+    #[inline]
+    pub fn vacancy(&self, v: u32) -> u32 {
+        self.vacancies.rank_of[v as usize]
+    }
+
+    /// The vacancy of that rank.
+    pub fn vacancy_at(&self, rank: u32) -> u32 {
+        self.vacancies.number_at(rank)
+    }
+
+    /// Draws for the problem's last worker, who came later. False if there is no rank
+    /// left between her neighbours.
+    pub fn draw_worker(&mut self, problem: &Problem) -> bool {
+        self.workers.draw_last(problem.workers.len(), |w| worker_draw(problem, w))
+    }
+
+    /// Draws for the problem's last vacancy, which came later. False if there is no rank
+    /// left between its neighbours.
+    pub fn draw_vacancy(&mut self, problem: &Problem) -> bool {
+        self.vacancies.draw_last(problem.vacancies.len(), |v| vacancy_draw(problem, v))
+    }
+}
+
+/// What the lottery orders by.
+type Draw = (u64, [u8; 16]);
+
+fn worker_draw(problem: &Problem, w: u32) -> Draw {
+    let id = problem.workers[w as usize].worker.id;
+    (problem.lottery.draw(id.bytes()), *id.bytes())
+}
+
+fn vacancy_draw(problem: &Problem, v: u32) -> Draw {
+    let id = problem.vacancies[v as usize].vacancy.id;
+    (problem.lottery.draw(id.bytes()), *id.bytes())
+}
+
+/// One side's ranks, by number and back. They lie apart, so that who comes later finds one
+/// in between.
+#[derive(Clone, Debug)]
+struct Drawn {
+    rank_of: Vec<u32>,
+    /// Numbers, best draw first: the first has the rank `2^shift / 2`, and each further
+    /// one `2^shift` more.
+    drawn: Vec<u32>,
+    shift: u32,
+    /// Who came later: ranks by draw, numbers by rank.
+    late: BTreeMap<Draw, u32>,
+    late_at: HashMap<u32, u32, foldhash::fast::FixedState>,
+}
+
+impl Drawn {
+    fn of(count: usize, draw: impl Fn(u32) -> Draw) -> Self {
+        let drawn = sorted(count, |number| draw(number as u32));
+        let shift = (count as u32).leading_zeros().min(31);
+        let mut all = Self {
+            rank_of: vec![0; count],
+            drawn,
+            shift,
+            late: BTreeMap::new(),
+            late_at: HashMap::default(),
+        };
+        for (at, number) in all.drawn.iter().enumerate() {
+            all.rank_of[*number as usize] = rank_of(at, shift);
+        }
+        all
+    }
+
+    #[inline]
+    fn number_at(&self, rank: u32) -> u32 {
+        match self.drawn_at(rank) {
+            Some(number) => number,
+            None => self.late_at[&rank],
+        }
+    }
+
+    /// Who of those drawn at first has that rank.
+    #[inline]
+    fn drawn_at(&self, rank: u32) -> Option<u32> {
+        let at = (rank >> self.shift) as usize;
+        let drawn = self.drawn.get(at).copied();
+        drawn.filter(|_| rank_of(at, self.shift) == rank)
+    }
+
+    /// Ranks the last of `count` numbers. The same id again has the rank that it had, which
+    /// from now on leads to its new number.
+    fn draw_last(&mut self, count: usize, draw: impl Fn(u32) -> Draw) -> bool {
+        let number = count as u32 - 1;
+        let its = draw(number);
+        let at = self.drawn.partition_point(|other| draw(*other) < its);
+        let again = self.drawn.get_mut(at).filter(|other| draw(**other) == its);
+        let rank = match again {
+            Some(other) => {
+                *other = number;
+                Some(rank_of(at, self.shift))
+            }
+            None => self.late.get(&its).copied().or_else(|| self.rank_between(at, its)),
+        };
+        let Some(rank) = rank else { return false };
+        if self.drawn_at(rank).is_none() {
+            self.late.insert(its, rank);
+            self.late_at.insert(rank, number);
+        }
+        self.rank_of.push(rank);
+        true
+    }
+
+    /// A rank in the middle between the neighbours of a new draw, which comes before
+    /// `drawn[at]`.
+    fn rank_between(&self, at: usize, draw: Draw) -> Option<u32> {
+        let before = self.late.range(..draw).next_back().map(|(_, rank)| u64::from(*rank) + 1);
+        let after = self.late.range(draw..).next().map(|(_, rank)| u64::from(*rank));
+        let drawn_before = at.checked_sub(1).map(|at| u64::from(rank_of(at, self.shift)) + 1);
+        let drawn_after = (at < self.drawn.len()).then(|| u64::from(rank_of(at, self.shift)));
+        let start = before.max(drawn_before).unwrap_or(0);
+        // The last rank of all stands for nobody.
+        let beyond = u64::from(u32::MAX);
+        let end = after.unwrap_or(beyond).min(drawn_after.unwrap_or(beyond));
+        (start < end).then(|| ((start + end) / 2) as u32)
+    }
+}
+
+/// The rank of the one drawn at place `at`.
+#[inline]
+fn rank_of(at: usize, shift: u32) -> u32 {
+    ((at as u64) << shift) as u32 + ((1 << shift) >> 1)
 }
 
 /// Places of the vacancies by id bytes, which order the slots of the `TARGETS` cap order.

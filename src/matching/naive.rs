@@ -102,7 +102,7 @@ impl<'p> Twin<'p> {
     }
 
     fn worth(&self, w: usize, v: usize) -> Worth {
-        Worth::new(self.pair(w, v).value, self.ranks.vacancy[v])
+        Worth::new(self.pair(w, v).value, self.ranks.vacancy(v as u32))
     }
 
     fn contract(&self, w: usize, v: usize) -> Contract {

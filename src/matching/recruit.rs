@@ -80,7 +80,7 @@ impl Recruiting {
         let vacancy_rank = index.places[place as usize].rank;
         let shortlist = &mut self.shortlists[place as usize];
         while let Some((key, value)) = shortlist.ready.last().copied() {
-            let worker = index.ranks.worker_at[key.rank() as usize];
+            let worker = index.ranks.worker_at(key.rank());
             let worth = Worth::new(value, vacancy_rank);
             if worth > seats.worth_of(index, worker) {
                 return Next::Found(Recruit { worker, value, key });
@@ -238,10 +238,8 @@ impl<'e, 'p> Scan<'e, 'p> {
             if self.best.len() == self.room {
                 return;
             }
-            let key = Key::new(
-                i64::from(FIT_MAX) - i64::from(*position),
-                self.index.ranks.worker[*w as usize],
-            );
+            let key =
+                Key::new(i64::from(FIT_MAX) - i64::from(*position), self.index.ranks.worker(*w));
             self.desk.counters.evaluations += 1;
             if key < self.below
                 && let Some(value) = self.value(*w)
@@ -257,7 +255,7 @@ impl<'e, 'p> Scan<'e, 'p> {
             self.desk.counters.evaluations += 1;
             let pair =
                 self.terms.pair(&self.index.problem.workers[*w as usize].worker, self.vacancy);
-            let key = Key::new(pair.score, self.index.ranks.worker[*w as usize]);
+            let key = Key::new(pair.score, self.index.ranks.worker(*w));
             if pair.vacancy_accepts && self.is_wanted(key) {
                 self.shortlist(*w, key, -i64::from(*position));
             }
@@ -348,7 +346,7 @@ impl<'e, 'p> Scan<'e, 'p> {
             return;
         }
         let score = terms.score(fit, shortfall, card.home == city);
-        let key = Key::new(score, index.ranks.worker[w as usize]);
+        let key = Key::new(score, index.ranks.worker(w));
         if self.is_wanted(key) {
             self.shortlist(w, key, net + terms.fit_worth(fit));
         }

@@ -362,7 +362,7 @@ fn entries(index: &Index) -> Vec<Entry> {
             visitor: pool != home,
             craft: craft(worker),
             weakness: !levels,
-            rank: index.ranks.worker[w],
+            rank: index.ranks.worker(w as u32),
             worker: w as u32,
         };
         entries.push(entry(home));

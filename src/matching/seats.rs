@@ -60,9 +60,9 @@ pub(super) struct Seats {
     sets: Vec<CapState>,
     /// Whether there are sets, and they keep offers by target.
     by_targets: bool,
-    /// Under caps: places by vacancy rank (`SCORE`) or by id (`TARGETS`), and back.
-    marked: Vec<u32>,
+    /// `TARGETS`: where places stand by id, and back.
     id_rank: Vec<u32>,
+    by_id: Vec<u32>,
     /// `TARGETS`: by place, whether its next slot is behind all that a full set around it
     /// holds. While workers propose, what is closed stays closed.
     closed: Vec<bool>,
@@ -90,8 +90,8 @@ impl Seats {
             cells: Floors::of(index.cells.len()),
             sets: problem.sets.iter().map(set).collect(),
             by_targets: problem.by_targets() && !problem.sets.is_empty(),
-            marked: Vec::new(),
             id_rank: Vec::new(),
+            by_id: Vec::new(),
             closed: Vec::new(),
         };
         seats.prepare_marks(index);
@@ -105,16 +105,10 @@ impl Seats {
         if self.sets.is_empty() {
             return;
         }
-        let by_number = |ranks: &[u32]| -> Vec<u32> {
-            index.places.iter().map(|place| ranks[place.number as usize]).collect()
-        };
         if self.by_targets {
-            self.id_rank = by_number(&ranks_by_id(index.problem));
-        }
-        let ranks: Vec<u32> = index.places.iter().map(|place| place.rank).collect();
-        let order = if self.by_targets { &self.id_rank } else { &ranks };
-        self.marked = super::key::inverse(order);
-        if self.by_targets {
+            let ranks = ranks_by_id(index.problem);
+            self.id_rank = index.places.iter().map(|at| ranks[at.number as usize]).collect();
+            self.by_id = super::key::inverse(&self.id_rank);
             self.closed = vec![false; index.places.len()];
             for place in 0..index.places.len() as u32 {
                 self.line_up_next(index, place);
@@ -238,7 +232,7 @@ impl Seats {
     /// Takes worker `w` out of the place that she holds, and returns it.
     pub fn leave(&mut self, index: &Index, w: u32) -> Option<u32> {
         let place = self.place_of(w)?;
-        let rank = index.ranks.worker[w as usize];
+        let rank = index.ranks.worker(w);
         let key = self.held[place as usize].iter().find(|held| held.0.rank() == rank)?.0;
         self.mark(index, place, key, false);
         self.held[place as usize].retain(|held| held.0 != key);
@@ -259,15 +253,17 @@ impl Seats {
         };
         let set = self.sets_around(index, index.city(place)).find(over)?;
         let mark = *self.sets[set as usize].marks.first()?;
-        let order = if self.by_targets { (!mark >> 32) as u32 } else { u32::MAX - mark as u32 };
-        Some(self.marked[order as usize])
+        Some(match self.by_targets {
+            true => self.by_id[(!mark >> 32) as u32 as usize],
+            false => index.place_of[index.ranks.vacancy_at(u32::MAX - mark as u32) as usize],
+        })
     }
 
     fn displace_worst(&mut self, index: &Index, place: u32) -> Option<u32> {
         let Reverse(key) = *self.held[place as usize].peek()?;
         self.mark(index, place, key, false);
         self.held[place as usize].pop();
-        let w = index.ranks.worker_at[key.rank() as usize];
+        let w = index.ranks.worker_at(key.rank());
         self.place_of[w as usize] = NOWHERE;
         self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
@@ -279,7 +275,7 @@ impl Seats {
         let mut worst = self.held[place as usize].peek_mut()?;
         let Reverse(displaced) = std::mem::replace(&mut *worst, Reverse(key));
         drop(worst);
-        let w = index.ranks.worker_at[displaced.rank() as usize];
+        let w = index.ranks.worker_at(displaced.rank());
         self.place_of[w as usize] = NOWHERE;
         self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);

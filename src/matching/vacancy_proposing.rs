@@ -30,8 +30,8 @@ const STRIDE: u64 = 256;
 /// best desirer. Who has used up the candidates of one scan scans again with the next
 /// batch. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
-    let Engine { index, seats, counters, .. } = engine;
-    let index = &*index;
+    let Engine { problem, layout, seats, counters, .. } = engine;
+    let index = &Index::on(problem, layout);
     control.begin(Phase::Proposing, index.places.len())?;
     let mut chains = Chains::of(index, seats);
     let hall = Hall { seats, recruiting: Recruiting::of(index), hires: 0 };

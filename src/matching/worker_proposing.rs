@@ -36,7 +36,8 @@ const CONTESTED_PERCENT: usize = 80;
 /// the same, most of a batch have none left, time and again: after such a batch they ask
 /// at once, in their turn. Nothing of this depends on the number of threads.
 pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Result<(), Cancelled> {
-    let Engine { index, seats, counters, .. } = engine;
+    let Engine { problem, layout, seats, counters, .. } = engine;
+    let index = &Index::on(problem, layout);
     let clerk = Asking { index };
     let order = order(index.problem, &index.ranks, threads);
     control.begin(Phase::Proposing, order.len())?;
@@ -157,7 +158,7 @@ impl Hand {
 impl Kept {
     fn offer(&self, index: &Index, w: u32) -> Offer {
         let Self { value, place, score } = *self;
-        Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker[w as usize]) }
+        Offer { place, value, key: Key::new(i64::from(score), index.ranks.worker(w)) }
     }
 }
 
@@ -272,5 +273,5 @@ fn turn(problem: &Problem, ranks: &Ranks, w: u32) -> Turn {
         Mobility::Listed(_) => (1, u64::from(worker.home.0)),
         Mobility::Any => (2, craft(worker)),
     };
-    (reach << 62 | near & (u64::MAX >> 2), !levels, ranks.worker[w as usize])
+    (reach << 62 | near & (u64::MAX >> 2), !levels, ranks.worker(w))
 }
