@@ -20,7 +20,7 @@ pub use ids::{
     CityIx, CityName, Incarnation, MarketName, Millis, RegionIx, RegionName, RequestId, Revision,
     RoundId, SkillIx, SkillName, VacancyId, VacancySlot, WorkerId, WorkerSlot,
 };
-pub use settings::{CapOrder, Clearing, Confirmations, SettingChange, Settings, Side};
+pub use settings::{CapOrder, Clearing, Confirmations, Promise, SettingChange, Settings, Side};
 pub use vacancy::{Requirement, RequirementSpec, Vacancy, VacancySpec};
 pub use worker::{Level, Mobility, MobilitySpec, Worker, WorkerSpec};
 

@@ -36,6 +36,18 @@ pub enum Clearing {
     /// Also when this many seconds have passed since the last round started and
     /// something has changed since.
     Interval(u32),
+    /// With every command, before it is answered; what holds then is promised.
+    Continuous(Promise),
+}
+
+/// What a continuously cleared market promises of its matching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Promise {
+    /// It is stable.
+    #[default]
+    Stable,
+    /// It is the stable matching that is best for every worker.
+    WorkerOptimal,
 }
 
 /// Whose confirmation places a match.

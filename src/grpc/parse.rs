@@ -7,8 +7,8 @@ use crate::domain::error::at_most;
 use crate::domain::limits::{BATCH_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{
     CapOrder, CityName, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec,
-    MoveCostSpec, Reason, RegionName, RegionSpec, RequirementSpec, SettingChange, Settings, Side,
-    SkillName, VacancyId, VacancySpec, Violation, WorkerId, WorkerSpec,
+    MoveCostSpec, Promise, Reason, RegionName, RegionSpec, RequirementSpec, SettingChange,
+    Settings, Side, SkillName, VacancyId, VacancySpec, Violation, WorkerId, WorkerSpec,
 };
 use crate::proto::v1 as pb;
 use crate::state::{Batch, ItemError, MatchSide};
@@ -122,13 +122,22 @@ fn unchecked_settings(settings: &pb::Settings) -> Result<Settings, Violation> {
 
 fn clearing(clearing: Option<&pb::Clearing>) -> Result<Clearing, Violation> {
     let Some(clearing) = clearing else { return Ok(Clearing::Manual) };
-    match known("clearing.mode", clearing.mode)? {
-        pb::clearing::Mode::Interval => Ok(Clearing::Interval(clearing.interval_seconds)),
-        _ if clearing.interval_seconds != 0 => {
-            Err(Violation::invalid("clearing.interval_seconds", "is only for MODE_INTERVAL"))
-        }
-        _ => Ok(Clearing::Manual),
+    let (mode, promise) =
+        (known("clearing.mode", clearing.mode)?, known("clearing.promise", clearing.promise)?);
+    if mode != pb::clearing::Mode::Interval && clearing.interval_seconds != 0 {
+        return Err(Violation::invalid("clearing.interval_seconds", "is only for MODE_INTERVAL"));
     }
+    if mode != pb::clearing::Mode::Continuous && promise != pb::Promise::Unspecified {
+        return Err(Violation::invalid("clearing.promise", "is only for MODE_CONTINUOUS"));
+    }
+    Ok(match (mode, promise) {
+        (pb::clearing::Mode::Interval, _) => Clearing::Interval(clearing.interval_seconds),
+        (pb::clearing::Mode::Continuous, pb::Promise::WorkerOptimal) => {
+            Clearing::Continuous(Promise::WorkerOptimal)
+        }
+        (pb::clearing::Mode::Continuous, _) => Clearing::Continuous(Promise::Stable),
+        _ => Clearing::Manual,
+    })
 }
 
 /// A region.

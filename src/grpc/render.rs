@@ -2,8 +2,8 @@
 
 use super::status::{clip, item_code, reason};
 use crate::domain::{
-    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Millis, Mobility, MoveCost, Region,
-    Settings, SharedLabels, Side, Vacancy, Worker,
+    CapOrder, City, CityIx, Clearing, Confirmations, Geography, Millis, Mobility, MoveCost,
+    Promise, Region, Settings, SharedLabels, Side, Vacancy, Worker,
 };
 use crate::events::{Event, Kind, MatchChange, Pairing, Position};
 use crate::market::{Market, PublishedVacancy, PublishedWorker};
@@ -90,14 +90,10 @@ fn market_status(head: &Head) -> pb::MarketStatus {
 
 /// Settings, with the lottery's seed where it may be seen.
 pub fn settings(settings: &Settings, lottery_seed: Option<u64>) -> pb::Settings {
-    let (mode, interval_seconds) = match settings.clearing {
-        Clearing::Manual => (pb::clearing::Mode::Manual, 0),
-        Clearing::Interval(seconds) => (pb::clearing::Mode::Interval, seconds),
-    };
     pb::Settings {
         currency: settings.currency.to_string(),
         proposing_side: side(settings.proposing_side) as i32,
-        clearing: Some(pb::Clearing { mode: mode as i32, interval_seconds }),
+        clearing: Some(clearing(settings.clearing)),
         cap_order: cap_order(settings.cap_order) as i32,
         lottery_seed,
         fixed_move_cost: settings.fixed_move_cost,
@@ -113,6 +109,22 @@ pub fn settings(settings: &Settings, lottery_seed: Option<u64>) -> pb::Settings 
         min_fit_bp: Some(settings.min_fit_bp),
         local_bonus_bp: settings.local_bonus_bp,
     }
+}
+
+fn clearing(clearing: Clearing) -> pb::Clearing {
+    let none = pb::Promise::Unspecified;
+    let (mode, interval_seconds, promise) = match clearing {
+        Clearing::Manual => (pb::clearing::Mode::Manual, 0, none),
+        Clearing::Interval(seconds) => (pb::clearing::Mode::Interval, seconds, none),
+        Clearing::Continuous(promise) => {
+            let promise = match promise {
+                Promise::Stable => pb::Promise::Stable,
+                Promise::WorkerOptimal => pb::Promise::WorkerOptimal,
+            };
+            (pb::clearing::Mode::Continuous, 0, promise)
+        }
+    };
+    pb::Clearing { mode: mode as i32, interval_seconds, promise: promise as i32 }
 }
 
 fn side(side: Side) -> pb::ProposingSide {

@@ -3,8 +3,8 @@
 //! The inverse direction (messages to specs, with every check) is the door's.
 
 use crate::domain::{
-    CapOrder, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec, MoveCostSpec,
-    RegionSpec, RequirementSpec, Settings, Side, VacancySpec, WorkerSpec,
+    CitySpec, Labels, Millis, MobilitySpec, MoveCostSpec, RegionSpec, RequirementSpec, Settings,
+    VacancySpec, WorkerSpec,
 };
 use crate::proto::v1;
 use std::collections::BTreeMap;
@@ -20,52 +20,8 @@ pub fn market(
     v1::Market {
         id: id.to_owned(),
         display_name: display_name.to_owned(),
-        settings: Some(v1::Settings { lottery_seed, ..self::settings(settings) }),
+        settings: Some(super::render::settings(settings, lottery_seed)),
         ..v1::Market::default()
-    }
-}
-
-/// Settings, every one of them said.
-pub fn settings(settings: &Settings) -> v1::Settings {
-    let (mode, interval_seconds) = match settings.clearing {
-        Clearing::Manual => (v1::clearing::Mode::Manual, 0),
-        Clearing::Interval(seconds) => (v1::clearing::Mode::Interval, seconds),
-    };
-    v1::Settings {
-        currency: settings.currency.to_string(),
-        proposing_side: proposing_side(settings.proposing_side).into(),
-        clearing: Some(v1::Clearing { mode: mode.into(), interval_seconds }),
-        cap_order: cap_order(settings.cap_order).into(),
-        lottery_seed: None,
-        fixed_move_cost: settings.fixed_move_cost,
-        move_cost_per_km: settings.move_cost_per_km,
-        horizon_years: Some(settings.horizon_years.into()),
-        confirmations: match settings.confirmations {
-            Confirmations::Both => v1::Confirmations::Both,
-            Confirmations::Either => v1::Confirmations::Either,
-        }
-        .into(),
-        fit_value: settings.fit_value,
-        shortfall_weight_bp: Some(settings.shortfall_weight_bp),
-        max_shortfall_bp: Some(settings.max_shortfall_bp),
-        min_fit_bp: Some(settings.min_fit_bp),
-        local_bonus_bp: settings.local_bonus_bp,
-    }
-}
-
-/// The side that proposes.
-pub fn proposing_side(side: Side) -> v1::ProposingSide {
-    match side {
-        Side::Worker => v1::ProposingSide::Worker,
-        Side::Vacancy => v1::ProposingSide::Vacancy,
-    }
-}
-
-/// Whose offers a full city or region keeps.
-pub fn cap_order(order: CapOrder) -> v1::CapOrder {
-    match order {
-        CapOrder::Score => v1::CapOrder::Score,
-        CapOrder::Targets => v1::CapOrder::Targets,
     }
 }
 

@@ -62,8 +62,22 @@ impl Menu {
     pub fn is_full(&self) -> bool {
         self.len == self.room
     }
+}
 
+/// Where a search puts the offers that it finds.
+trait Basket {
+    /// What an offer must be worth more than.
+    fn threshold(&self) -> Worth;
     /// Takes an offer that is worth more than the threshold.
+    fn take(&mut self, worth: Worth, offer: Offer);
+}
+
+impl Basket for Menu {
+    #[inline]
+    fn threshold(&self) -> Worth {
+        self.threshold
+    }
+
     fn take(&mut self, worth: Worth, offer: Offer) {
         let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
         let end = self.len.min(self.room - 1);
@@ -73,6 +87,23 @@ impl Menu {
         if self.is_full() {
             self.threshold = self.offers[self.len - 1].0;
         }
+    }
+}
+
+/// All offers that are worth more than something.
+struct All {
+    offers: Vec<Offer>,
+    threshold: Worth,
+}
+
+impl Basket for All {
+    #[inline]
+    fn threshold(&self) -> Worth {
+        self.threshold
+    }
+
+    fn take(&mut self, _: Worth, offer: Offer) {
+        self.offers.push(offer);
     }
 }
 
@@ -133,7 +164,8 @@ pub(super) struct Scratch {
     /// The same as the screens number them.
     numbered: Levels,
     bounds: Bounds,
-    lens: Lens,
+    /// For many who ask one after the other, as long as cutoffs only rise.
+    lens: Option<Lens>,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
     /// By home of those who would move anywhere: to each city.
@@ -168,7 +200,7 @@ impl Scratch {
             levels: vec![0; index.skills.max(1)],
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
-            lens: Lens::new(),
+            lens: Some(Lens::new()),
             fits: vec![(0, None); index.fitting.profiles.len()],
             moves: Moves::among(index.quarters.len()),
             annual: Vec::new(),
@@ -177,7 +209,14 @@ impl Scratch {
         }
     }
 
+    /// For queries between which cutoffs may fall, and vacancies may come.
+    pub fn without_lens(index: &Index) -> Self {
+        Self { lens: None, ..Self::of(index) }
+    }
+
     fn open(&mut self, index: &Index, worker: &Worker) {
+        self.levels.resize(index.skills.max(self.levels.len()), 0);
+        self.fits.resize(index.fitting.profiles.len(), (0, None));
         if self.epoch == u32::MAX {
             self.fits.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.cities.iter_mut().for_each(|(epoch, _)| *epoch = 0);
@@ -210,10 +249,32 @@ pub(super) fn demand<S: Standing>(
     w: u32,
     room: usize,
 ) -> Menu {
+    let held = standing.worth_of(index, w);
+    search(index, standing, scratch, w, Menu::new(room, held))
+}
+
+/// All vacancies that `standing` lets worker `w` into and that are worth more to her than
+/// `threshold`, in no order.
+pub(super) fn demand_all<S: Standing>(
+    index: &Index,
+    standing: &S,
+    scratch: &mut Scratch,
+    w: u32,
+    threshold: Worth,
+) -> Vec<Offer> {
+    search(index, standing, scratch, w, All { offers: Vec::new(), threshold }).offers
+}
+
+fn search<S: Standing, B: Basket>(
+    index: &Index,
+    standing: &S,
+    scratch: &mut Scratch,
+    w: u32,
+    basket: B,
+) -> B {
     scratch.counters.queries += 1;
     let worker = &*index.problem.workers[w as usize].worker;
     scratch.open(index, worker);
-    let held = standing.worth_of(index, w);
     let mut search = Search {
         index,
         standing,
@@ -223,7 +284,7 @@ pub(super) fn demand<S: Standing>(
         rank: index.ranks.worker(w),
         fit_worth_max: index.terms().fit_worth(FIT_MAX),
         away: Away::default(),
-        menu: Menu::new(room, held),
+        basket,
         evaluations: 0,
         scratch,
     };
@@ -231,14 +292,14 @@ pub(super) fn demand<S: Standing>(
         Some(_) => search.walk_ranking(),
         None => search.search(),
     }
-    let (menu, evaluations) = (search.menu, search.evaluations);
+    let (basket, evaluations) = (search.basket, search.evaluations);
     scratch.counters.evaluations += evaluations;
     scratch.close(worker);
-    menu
+    basket
 }
 
 /// One query.
-struct Search<'e, 'p, S> {
+struct Search<'e, 'p, S, B> {
     index: &'e Index<'p>,
     standing: &'e S,
     scratch: &'e mut Scratch,
@@ -248,34 +309,58 @@ struct Search<'e, 'p, S> {
     rank: u32,
     fit_worth_max: i64,
     away: Away,
-    menu: Menu,
+    basket: B,
     evaluations: u64,
 }
 
-impl<S: Standing> Search<'_, '_, S> {
+impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// Computed preferences: ranked vacancies that name her, home, then elsewhere.
     fn search(&mut self) {
         if !mutants::active("ranked-vacancies-forgotten") {
             self.search_naming();
         }
-        self.open_city(self.worker.home, 0);
+        self.open(self.worker.home);
         match &self.worker.mobility {
             Mobility::HomeOnly => {}
-            Mobility::Listed(cities) => {
-                for city in cities.iter().filter(|city| **city != self.worker.home) {
-                    self.open_city(*city, 0);
-                }
+            Mobility::Listed(cities) => cities.iter().for_each(|city| self.open_away(*city)),
+            Mobility::Any if self.scratch.lens.is_some() => self.open_lens(),
+            Mobility::Any => {
+                let cities = (0..self.index.quarters.len()).map(CityIx::from_offset);
+                cities.for_each(|city| self.open_away(city));
             }
-            Mobility::Any => self.open_lens(),
         }
         self.advance();
+    }
+
+    /// A city that is not her home.
+    fn open_away(&mut self, city: CityIx) {
+        if city != self.worker.home {
+            self.open(city);
+        }
+    }
+
+    /// All of a city.
+    fn open(&mut self, city: CityIx) {
+        self.open_city(city, 0);
+        let quarter = &self.index.quarters[city.at()];
+        for block in 0..quarter.late_screens.blocks() {
+            let locality = self.locality(city);
+            let mut passed = self.screen(&quarter.late_screens, block);
+            while passed != 0 {
+                let lane = passed.trailing_zeros() as usize;
+                passed &= passed - 1;
+                let fit = fit_of(&self.scratch.bounds, lane);
+                self.open_cell(quarter.late[block * LANES + lane], fit, &locality);
+            }
+        }
     }
 
     /// Her own ranking: the first vacancies on it that take her.
     fn walk_ranking(&mut self) {
         for (position, place) in self.index.rankings.of_worker(self.w) {
             let value = -i64::from(*position);
-            if Worth::new(value, self.index.places[*place as usize].rank) <= self.menu.threshold {
+            if Worth::new(value, self.index.places[*place as usize].rank) <= self.basket.threshold()
+            {
                 return;
             }
             self.evaluations += 1;
@@ -315,7 +400,8 @@ impl<S: Standing> Search<'_, '_, S> {
             let annual = self.terms.annual_move(self.worker, city);
             let value =
                 self.index.places[*place as usize].real - annual + self.terms.fit_worth(fit);
-            if Worth::new(value, self.index.places[*place as usize].rank) > self.menu.threshold {
+            if Worth::new(value, self.index.places[*place as usize].rank) > self.basket.threshold()
+            {
                 self.consider(*place, value, i64::from(FIT_MAX) - i64::from(*position));
             }
         }
@@ -333,14 +419,14 @@ impl<S: Standing> Search<'_, '_, S> {
             && !self.index.has_declined(self.w, place);
         if admitted {
             let worth = Worth::new(value, self.index.places[place as usize].rank);
-            self.menu.take(worth, Offer { place, value, key });
+            self.basket.take(worth, Offer { place, value, key });
         }
     }
 
     /// Goes on with the most promising front until none promises more than the best few.
     fn advance(&mut self) {
         while let Some(front) = self.scratch.fronts.pop() {
-            if front.reach < self.menu.threshold.value {
+            if front.reach < self.basket.threshold().value {
                 break;
             }
             match front.node {
@@ -353,7 +439,7 @@ impl<S: Standing> Search<'_, '_, S> {
     }
 
     fn push(&mut self, node: Node, from: u32, fit: u32, reach: i64) {
-        if reach >= self.menu.threshold.value {
+        if reach >= self.basket.threshold().value {
             self.scratch.fronts.push(Front { reach, node, from, fit: fit as u16 });
         }
     }
@@ -402,7 +488,7 @@ impl<S: Standing> Search<'_, '_, S> {
             true => self.terms.fit_worth(fit) - locality.annual - 100,
         };
         let reach = cell.top_real + bound;
-        if cell.top_salary < locality.least || reach < self.menu.threshold.value {
+        if cell.top_salary < locality.least || reach < self.basket.threshold().value {
             return;
         }
         let shortfall = Terms::shortfall_bp(locality.asking, cell.top_salary);
@@ -422,7 +508,7 @@ impl<S: Standing> Search<'_, '_, S> {
         let mut from = front.from;
         while from < cell.places.end {
             let Place { real, salary, .. } = index.places[from as usize];
-            if salary < locality.least || real + bound < self.menu.threshold.value {
+            if salary < locality.least || real + bound < self.basket.threshold().value {
                 return;
             }
             let rest = Front { reach: real + bound, from, ..front };
@@ -454,7 +540,7 @@ impl<S: Standing> Search<'_, '_, S> {
         let Place { real, salary, profile, rank, .. } = self.index.places[place as usize];
         let Some(fit) = self.accepted_fit(profile) else { return };
         let value = real - locality.annual + self.terms.fit_worth(fit);
-        if Worth::new(value, rank) <= self.menu.threshold {
+        if Worth::new(value, rank) <= self.basket.threshold() {
             return;
         }
         self.evaluations += 1;
@@ -465,18 +551,19 @@ impl<S: Standing> Search<'_, '_, S> {
 
     /// All cities but home, through the lens of her craft.
     fn open_lens(&mut self) {
-        let Scratch { lens, numbered, .. } = &mut *self.scratch;
-        lens.focus(self.index, self.standing, self.worker, numbered);
+        let Some(mut lens) = self.scratch.lens.take() else { return };
+        lens.focus(self.index, self.standing, self.worker, &self.scratch.numbered);
         self.reckon_moves();
         let others = self.scratch.annual.iter().enumerate();
         let others = others.filter(|(city, _)| *city != self.worker.home.at());
         let least_annual = others.map(|(_, annual)| *annual).min().unwrap_or(0);
         self.away = Away::of(&self.terms, self.worker, least_annual);
-        self.open_lens_from(0);
+        self.open_lens_from(&lens, 0);
+        self.scratch.lens = Some(lens);
     }
 
-    fn open_lens_from(&mut self, block: usize) {
-        let Some(top_real) = self.scratch.lens.top_real(self.index, block) else { return };
+    fn open_lens_from(&mut self, lens: &Lens, block: usize) {
+        let Some(top_real) = lens.top_real(self.index, block) else { return };
         if top_real >= self.away.need {
             let reach = top_real - self.away.least_annual + self.fit_worth_max;
             self.push(Node::Lens, block as u32, 0, reach);
@@ -493,24 +580,30 @@ impl<S: Standing> Search<'_, '_, S> {
     }
 
     fn search_lens(&mut self, block: usize) {
-        if block == self.scratch.lens.screens.blocks() {
-            self.scratch.lens.show_more(self.index, self.standing);
+        if let Some(mut lens) = self.scratch.lens.take() {
+            self.search_views(&mut lens, block);
+            self.scratch.lens = Some(lens);
         }
-        let end = self.scratch.lens.screens.blocks().min(block + BLOCKS_AHEAD);
+    }
+
+    fn search_views(&mut self, lens: &mut Lens, block: usize) {
+        if block == lens.screens.blocks() {
+            lens.show_more(self.index, self.standing);
+        }
+        let end = lens.screens.blocks().min(block + BLOCKS_AHEAD);
         for block in block..end {
-            let Scratch { lens, numbered, bounds, .. } = &mut *self.scratch;
-            let mut passed = lens.screens.screen(block, self.index.kernels, numbered, bounds);
+            let mut passed = self.screen(&lens.screens, block);
             while passed != 0 {
                 let lane = passed.trailing_zeros() as usize;
                 passed &= passed - 1;
-                let view = self.scratch.lens.views[block * LANES + lane];
+                let view = lens.views[block * LANES + lane];
                 if view.top_real < self.away.need {
                     return;
                 }
                 let fit = fit_of(&self.scratch.bounds, lane);
                 let net = view.top_real - self.scratch.annual[view.city.at()];
                 let worthwhile = net >= self.away.reserve
-                    && net + self.terms.fit_worth(fit) >= self.menu.threshold.value;
+                    && net + self.terms.fit_worth(fit) >= self.basket.threshold().value;
                 let best = Key::new(i64::from(fit), self.rank);
                 if worthwhile
                     && best > self.standing.cell_floor(view.cell)
@@ -521,7 +614,7 @@ impl<S: Standing> Search<'_, '_, S> {
                 }
             }
         }
-        self.open_lens_from(end);
+        self.open_lens_from(lens, end);
     }
 
     #[inline]

@@ -149,8 +149,15 @@ impl Fitting {
         AskList { asks: start..self.asks.len() as u32, ..common }
     }
 
+    /// One more profile, which came later.
+    pub fn add(&mut self, requirements: &[Requirement], min_fit: u32) -> u32 {
+        let list = self.push(asks(requirements), min_fit, &[]);
+        self.profiles.push(list);
+        self.profiles.len() as u32 - 1
+    }
+
     fn push(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
-        asks.sort_by_key(|ask| (ask.minimum == 0, commonness[ask.skill.at()]));
+        asks.sort_by_key(|ask| (ask.minimum == 0, commonness.get(ask.skill.at())));
         let start = self.asks.len() as u32;
         let weights = asks.iter().map(|ask| u32::from(ask.weight)).sum();
         self.asks.extend(asks);

@@ -68,6 +68,9 @@ pub(super) struct Quarter {
     pub cells: Range<u32>,
     /// Which of them could take a worker of given levels.
     pub screens: Screens,
+    /// Cells that came later, in no order, and screens of their own.
+    pub late: Vec<u32>,
+    pub late_screens: Screens,
 }
 
 /// See the module: a problem, and how its vacancies are laid out.
@@ -162,6 +165,51 @@ impl Layout {
         layout
     }
 
+    /// Lays out the problem's last vacancy, which came later. False if it has drawn a rank
+    /// that cannot be told from others: lay out everything anew.
+    pub fn add_vacancy(&mut self, problem: &Problem) -> bool {
+        let number = problem.vacancies.len() as u32 - 1;
+        if !self.ranks.draw_vacancy(problem) {
+            return false;
+        }
+        let (vacancy, terms) = (&*problem.vacancies[number as usize].vacancy, problem.terms());
+        let profile = self.fitting.add(&vacancy.requirements, terms.min_fit(vacancy));
+        let skills = vacancy.requirements.iter().map(|asked| asked.skill.at() + 1);
+        self.skills = self.skills.max(skills.max().unwrap_or(0));
+        let (rank, place) = (self.ranks.vacancy(number), self.places.len() as u32);
+        let (salary, real) = (vacancy.salary, terms.real_salary(vacancy.salary, vacancy.city));
+        self.place_of.push(place);
+        self.places.push(Place { salary, real, profile, rank, number, cell: NOWHERE });
+        if vacancy.ranking.is_none() {
+            self.add_cell(vacancy.city, place);
+        }
+        self.rankings.add_vacancy(problem, &self.ranks, place);
+        true
+    }
+
+    /// A cell for one place that came later.
+    fn add_cell(&mut self, city: CityIx, place: u32) {
+        let number = self.cells.len() as u32;
+        let at = &mut self.places[place as usize];
+        at.cell = number;
+        let list = self.fitting.profiles[at.profile as usize].clone();
+        let quarter = &mut self.quarters[city.at()];
+        let lane = quarter.late.len();
+        quarter.late_screens.push(&self.numbering, &self.fitting, lane, &list);
+        quarter.late.push(number);
+        let (top_salary, top_real) = (at.salary, at.real);
+        self.cells.push(Cell { list, city, places: place..place + 1, top_salary, top_real });
+    }
+
+    /// Takes in the problem's last worker, who came later. False as for vacancies.
+    pub fn add_worker(&mut self, problem: &Problem) -> bool {
+        let drawn = self.ranks.draw_worker(problem);
+        if drawn {
+            self.rankings.add_worker(problem, &self.ranks, &self.place_of);
+        }
+        drawn
+    }
+
     fn build_cells(&mut self, rows: &[Row]) {
         let computed = rows.partition_point(|row| !row.ranked);
         let mut start = 0;
@@ -199,7 +247,9 @@ impl Layout {
             }
             let lists = self.cells[start..next].iter().map(|cell| &cell.list);
             let screens = Screens::of(&self.numbering, &self.fitting, lists);
-            self.quarters.push(Quarter { cells: start as u32..next as u32, screens });
+            let cells = start as u32..next as u32;
+            let (late, late_screens) = Default::default();
+            self.quarters.push(Quarter { cells, screens, late, late_screens });
         }
     }
 }

@@ -4,6 +4,7 @@
 //! change during a clearing, so they are replaced by a *rank*, and a key is one u64.
 
 use super::Problem;
+use crate::domain::{VacancyId, WorkerId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -86,6 +87,9 @@ impl Worth {
     /// Worth less than every vacancy: what a worker without a match holds.
     pub const NOTHING: Self = Self { value: i64::MIN, vacancy_rank: Reverse(u32::MAX) };
 
+    /// Worth more than every vacancy.
+    pub const EVERYTHING: Self = Self { value: i64::MAX, vacancy_rank: Reverse(0) };
+
     /// The worth of a vacancy with that value and rank.
     #[inline]
     pub fn new(value: i64, vacancy_rank: u32) -> Self {
@@ -134,6 +138,18 @@ impl Ranks {
     /// The vacancy of that rank.
     pub fn vacancy_at(&self, rank: u32) -> u32 {
         self.vacancies.number_at(rank)
+    }
+
+    /// The worker with that id who came last, if any ever came.
+    pub fn worker_with(&self, problem: &Problem, id: WorkerId) -> Option<u32> {
+        let draw = (problem.lottery.draw(id.bytes()), *id.bytes());
+        self.workers.number_of(draw, |w| worker_draw(problem, w))
+    }
+
+    /// The vacancy with that id that came last, if any ever came.
+    pub fn vacancy_with(&self, problem: &Problem, id: VacancyId) -> Option<u32> {
+        let draw = (problem.lottery.draw(id.bytes()), *id.bytes());
+        self.vacancies.number_of(draw, |v| vacancy_draw(problem, v))
     }
 
     /// Draws for the problem's last worker, who came later. False if there is no rank
@@ -207,6 +223,13 @@ impl Drawn {
         let at = (rank >> self.shift) as usize;
         let drawn = self.drawn.get(at).copied();
         drawn.filter(|_| rank_of(at, self.shift) == rank)
+    }
+
+    /// Who has drawn that.
+    fn number_of(&self, its: Draw, draw: impl Fn(u32) -> Draw) -> Option<u32> {
+        let at = self.drawn.partition_point(|other| draw(*other) < its);
+        let early = self.drawn.get(at).copied().filter(|other| draw(*other) == its);
+        early.or_else(|| self.late.get(&its).map(|rank| self.late_at[rank]))
     }
 
     /// Ranks the last of `count` numbers. The same id again has the rank that it had, which

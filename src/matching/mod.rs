@@ -12,6 +12,7 @@
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
 //! * [`certify`]: the check that ends every round, from the matching alone, in two
 //!   opinions: a search of everybody, and a sample pair by pair (`audit`);
+//! * [`live`]: the same engine going on, so that a market is stable after every change;
 //! * [`naive`]: the slow and obvious twin that the tests compare the engine with;
 //! * [`lists`]: the classical problem beside this one, preferences as explicit lists.
 //!
@@ -38,6 +39,7 @@ mod kernels;
 mod key;
 mod lens;
 pub mod lists;
+pub mod live;
 mod moves;
 pub mod naive;
 mod outcome;

@@ -6,6 +6,7 @@
 //! the vacancy now never will, so a candidate is passed over once and for all, and the
 //! vacancy scans again, below the last one, only when the few are used up.
 
+use super::crew::{Clerk, with_crew};
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
 use super::kernels::{Bounds, LANES};
@@ -68,11 +69,33 @@ impl Recruiting {
 
     /// A worker got a vacancy of that value, and will want none that is worth less.
     pub fn improved(&mut self, index: &Index, w: u32, value: i64) {
-        let best_fit = match mutants::active("need-too-high") {
-            false => index.terms().fit_worth(FIT_MAX),
-            true => 0,
-        };
-        self.roster.raise(w, value, value.saturating_sub(best_fit));
+        self.roster.raise(w, value, need(index, value));
+    }
+
+    /// A worker holds a vacancy of that value, or none (`i64::MIN`), which may be less than
+    /// she had.
+    pub fn changed(&mut self, index: &Index, w: u32, value: i64) {
+        self.roster.lower(index, w, value, need(index, value));
+    }
+
+    /// Files the problem's last worker, who came later.
+    pub fn add_worker(&mut self, index: &Index) {
+        self.roster.add(index);
+    }
+
+    /// A worker is gone.
+    pub fn remove_worker(&mut self, w: u32) {
+        self.roster.remove(w);
+    }
+
+    /// The index has one more place.
+    pub fn add_place(&mut self) {
+        self.shortlists.push(Shortlist::default());
+    }
+
+    /// Workers may be worse off from now on: what a place knows of them is out of date.
+    pub fn forget(&mut self, place: u32) {
+        self.shortlists[place as usize] = Shortlist::default();
     }
 
     /// Whom the vacancy at `place` would get.
@@ -102,32 +125,55 @@ impl Recruiting {
         seats: &Seats,
         desk: &mut Desk,
         place: u32,
+        room: usize,
     ) -> Option<Recruit> {
         loop {
             match self.next(index, seats, place) {
                 Next::Found(recruit) => return Some(recruit),
                 Next::Nobody => return None,
                 Next::Unknown => {
-                    let found = self.scan(index, seats, desk, place);
+                    let found = self.scan(index, seats, desk, place, room);
                     self.keep(place, found);
                 }
             }
         }
     }
 
-    /// Scans for the best candidates of `place` below those it has seen.
-    pub fn scan(&self, index: &Index, seats: &Seats, desk: &mut Desk, place: u32) -> Found {
+    /// The best desirer of every one of some places.
+    pub fn best_desirers(
+        &self,
+        index: &Index,
+        seats: &Seats,
+        threads: usize,
+        places: &[u32],
+    ) -> Vec<Option<Recruit>> {
+        let clerk = Looking { index };
+        let (found, _) =
+            with_crew(&clerk, (self, seats), threads, |crew| crew.ask(places.to_vec()));
+        found
+    }
+
+    /// Scans for the `room` best candidates of `place` below those it has seen.
+    pub fn scan(
+        &self,
+        index: &Index,
+        seats: &Seats,
+        desk: &mut Desk,
+        place: u32,
+        room: usize,
+    ) -> Found {
         desk.counters.queries += 1;
         let roster = &self.roster;
         let seen = self.shortlists[place as usize].seen;
-        let mut scan = Scan::of(index, seats, roster, desk, place, seen.unwrap_or(Key::CLOSED));
+        let below = seen.unwrap_or(Key::CLOSED);
+        let mut scan = Scan::of(index, seats, roster, desk, place, room, below);
         if index.places[place as usize].cell == NOWHERE {
             scan.walk_ranking();
         } else {
             scan.look_at_wanting();
             scan.search();
         }
-        let (best, room) = (scan.best, scan.room);
+        let best = scan.best;
         let exhausted = best.len() < room || mutants::active("shortlist-never-refilled");
         let best = best.into_sorted_vec();
         Found { best: best.into_iter().rev().map(|Reverse(found)| found).collect(), exhausted }
@@ -139,6 +185,31 @@ impl Recruiting {
         shortlist.seen = found.best.first().map(|(key, _)| *key).or(shortlist.seen);
         shortlist.ready = found.best;
         shortlist.exhausted = found.exhausted;
+    }
+}
+
+/// Vacancies look for their best desirer.
+struct Looking<'e, 'p> {
+    index: &'e Index<'p>,
+}
+
+impl<'e> Clerk for Looking<'e, '_> {
+    type State = (&'e Recruiting, &'e Seats);
+    type Desk = Desk;
+    type Question = u32;
+    type Answer = Option<Recruit>;
+
+    fn desk(&self, _: &Self::State) -> Desk {
+        Desk::of(self.index)
+    }
+
+    fn answer(&self, state: &Self::State, desk: &mut Desk, place: u32) -> Option<Recruit> {
+        let (recruiting, seats) = state;
+        let found = recruiting.scan(self.index, seats, desk, place, 1).best;
+        found.last().map(|(key, value)| {
+            let worker = self.index.ranks.worker_at(key.rank());
+            Recruit { worker, value: *value, key: *key }
+        })
     }
 }
 
@@ -210,11 +281,11 @@ impl<'e, 'p> Scan<'e, 'p> {
         roster: &'e Roster,
         desk: &'e mut Desk,
         place: u32,
+        room: usize,
         below: Key,
     ) -> Self {
         let at = index.places[place as usize];
         let post = index.post(place);
-        let room = (post.openings as usize * KEPT_PER_OPENING).clamp(KEPT_MIN, KEPT_MAX);
         Self {
             index,
             seats,
@@ -278,6 +349,9 @@ impl<'e, 'p> Scan<'e, 'p> {
         for upper in roster.listers() {
             self.open(upper, &call, Pool::Listers);
         }
+        self.open_late(roster.late_in_city(city), Pool::City);
+        self.open_late(roster.late_movers(), Pool::Movers);
+        self.open_late(roster.late_listers(), Pool::Listers);
         while let Some(front) = self.desk.fronts.pop() {
             if !self.could_be_wanted(front.score) {
                 break;
@@ -299,6 +373,11 @@ impl<'e, 'p> Scan<'e, 'p> {
                 self.desk.fronts.push(Front { score, group: first + lane, pool });
             }
         }
+    }
+
+    fn open_late(&mut self, groups: &[u32], pool: Pool) {
+        let score = self.terms.score(FIT_MAX, 0, pool == Pool::City);
+        self.desk.fronts.extend(groups.iter().map(|group| Front { score, group: *group, pool }));
     }
 
     fn search_group(&mut self, front: Front, call: &Call) {
@@ -383,6 +462,20 @@ impl<'e, 'p> Scan<'e, 'p> {
         let pair = self.terms.pair(worker, self.vacancy);
         pair.worker_accepts.then_some(pair.value)
     }
+}
+
+/// How many candidates the vacancy at `place` keeps of one scan, while workers only improve.
+pub(super) fn kept(index: &Index, place: u32) -> usize {
+    (index.post(place).openings as usize * KEPT_PER_OPENING).clamp(KEPT_MIN, KEPT_MAX)
+}
+
+/// The least real salary that somebody could want who holds a vacancy of that value.
+fn need(index: &Index, value: i64) -> i64 {
+    let best_fit = match mutants::active("need-too-high") {
+        false => index.terms().fit_worth(FIT_MAX),
+        true => 0,
+    };
+    value.saturating_sub(best_fit)
 }
 
 /// The bid of a recruit at a place.

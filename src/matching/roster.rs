@@ -35,8 +35,12 @@ pub(super) struct Roster {
     held: Vec<i64>,
     /// By city, then the movers' and the listers': a range of groups of the upper tier.
     pools: Vec<Range<u32>>,
+    /// By pool: groups of those who came later, in no order, under no upper tier.
+    late: Vec<Late>,
     /// By group of the upper tier: its first group of the lower.
     first: Vec<u32>,
+    /// Groups of the lower tier that stand under the upper.
+    early: usize,
     /// By worker: where her lanes start in `lanes`.
     starts: Vec<u32>,
     lanes: Vec<u32>,
@@ -68,6 +72,14 @@ struct Group {
     column: [u8; SKILLS],
 }
 
+/// Those of one pool who came later.
+#[derive(Clone, Default)]
+struct Late {
+    groups: Vec<u32>,
+    /// Lanes taken in the last of them.
+    taken: usize,
+}
+
 /// A worker on the way to her lane.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
@@ -91,7 +103,9 @@ impl Roster {
             cards: Vec::with_capacity(entries.len() + cities * LANES / 2),
             held: Vec::new(),
             pools: Vec::with_capacity(cities + 2),
+            late: vec![Late::default(); cities + 2],
             first: Vec::new(),
+            early: 0,
             starts: Vec::new(),
             lanes: Vec::new(),
         };
@@ -101,6 +115,7 @@ impl Roster {
             roster.file(index, pool, here);
             rest = beyond;
         }
+        roster.early = roster.people.groups.len();
         roster.held = vec![i64::MIN; roster.cards.len()];
         roster.find_lanes(index.problem.workers.len());
         roster
@@ -119,6 +134,21 @@ impl Roster {
     /// The groups of the upper tier with those who would go to many cities, but not all.
     pub fn listers(&self) -> Range<u32> {
         self.pools[self.pools.len() - 1].clone()
+    }
+
+    /// Groups of those who came later and would live in a city and say so.
+    pub fn late_in_city(&self, city: CityIx) -> &[u32] {
+        &self.late[city.at()].groups
+    }
+
+    /// Groups of those who came later and would go anywhere.
+    pub fn late_movers(&self) -> &[u32] {
+        &self.late[self.late.len() - 2].groups
+    }
+
+    /// Groups of those who came later and would go to many cities, but not all.
+    pub fn late_listers(&self) -> &[u32] {
+        &self.late[self.late.len() - 1].groups
     }
 
     /// Which groups behind a group of the upper tier could hold somebody whom the call
@@ -171,19 +201,91 @@ impl Roster {
         for at in lanes {
             let lane = self.lanes[at] as usize;
             self.held[lane] = value;
-            let old = self.people.needs[lane];
-            if need > old {
-                self.people.needs[lane] = need;
-                self.refresh_group(lane / LANES, old);
+            if need > self.people.needs[lane] {
+                self.set_need(lane, need);
             }
+        }
+    }
+
+    /// Worker `w` holds a vacancy of less value than before, or none: she wants what has a
+    /// real salary of `need`, if that is acceptable to both sides.
+    pub fn lower(&mut self, index: &Index, w: u32, value: i64, need: i64) {
+        let worker = &*index.problem.workers[w as usize].worker;
+        let lanes = self.starts[w as usize] as usize..self.starts[w as usize + 1] as usize;
+        for (at, pool) in lanes.zip(pools(index, worker)) {
+            let lane = self.lanes[at] as usize;
+            self.held[lane] = value;
+            self.set_need(lane, need.max(pool.need(index, worker)));
+        }
+    }
+
+    /// Worker `w` is gone: she wants nothing.
+    pub fn remove(&mut self, w: u32) {
+        for at in self.starts[w as usize]..self.starts[w as usize + 1] {
+            let lane = self.lanes[at as usize] as usize;
+            self.held[lane] = i64::MAX;
+            self.set_need(lane, NOBODY);
+        }
+    }
+
+    /// Files the problem's last worker, who came later and holds nothing.
+    pub fn add(&mut self, index: &Index) {
+        let w = index.problem.workers.len() as u32 - 1;
+        let worker = &*index.problem.workers[w as usize].worker;
+        let filed = worker.ranking.is_none();
+        for pool in pools(index, worker).filter(|_| filed) {
+            let lane = self.late_lane(pool.number);
+            self.people.put(lane, &index.numbering, worker);
+            self.people.needs[lane] = pool.need(index, worker);
+            self.cards[lane] = Card::of(w, worker);
+            self.held[lane] = i64::MIN;
+            self.lanes.push(lane as u32);
+        }
+        self.starts.push(self.lanes.len() as u32);
+    }
+
+    /// A free lane in a pool.
+    fn late_lane(&mut self, pool: usize) -> usize {
+        let late = &mut self.late[pool];
+        if late.groups.is_empty() || late.taken == LANES {
+            late.groups.push(self.people.groups.len() as u32);
+            late.taken = 0;
+            self.people.push_blank();
+            self.cards.resize(self.cards.len() + LANES, Card::BLANK);
+            self.held.resize(self.cards.len(), i64::MIN);
+        }
+        late.taken += 1;
+        late.groups[late.groups.len() - 1] as usize * LANES + late.taken - 1
+    }
+
+    fn set_need(&mut self, lane: usize, need: i64) {
+        let old = std::mem::replace(&mut self.people.needs[lane], need);
+        if need > old {
+            self.refresh_group(lane / LANES, old);
+        } else {
+            self.lower_group(lane / LANES, need);
+        }
+    }
+
+    /// Where a group stands in the upper tier, if it does.
+    fn upper_lane(&self, group: usize) -> Option<usize> {
+        let upper = self.first.partition_point(|first| *first as usize <= group).checked_sub(1)?;
+        let within = group - self.first[upper] as usize;
+        (within < LANES && group < self.early).then_some(upper * LANES + within)
+    }
+
+    /// A need in a group has fallen.
+    fn lower_group(&mut self, group: usize, need: i64) {
+        if let Some(lane) = self.upper_lane(group) {
+            self.groups.needs[lane] = self.groups.needs[lane].min(need);
         }
     }
 
     /// A need of `old` in a group has risen.
     fn refresh_group(&mut self, group: usize, old: i64) {
-        let upper = self.first.partition_point(|first| *first as usize <= group) - 1;
-        let lane = upper * LANES + group - self.first[upper] as usize;
-        if self.groups.needs[lane] == old {
+        if let Some(lane) = self.upper_lane(group)
+            && self.groups.needs[lane] == old
+        {
             let needs = &self.people.needs[group * LANES..(group + 1) * LANES];
             self.groups.needs[lane] = needs.iter().copied().min().unwrap_or(NOBODY);
         }
@@ -262,6 +364,24 @@ impl Tier {
         }
         self.groups.push(Group { first, column });
         self.needs.extend(sheets.needs);
+    }
+
+    /// A group of nobody, with a column for every skill.
+    fn push_blank(&mut self) {
+        let first = self.columns.len() as u32;
+        self.groups.push(Group { first, column: std::array::from_fn(|skill| skill as u8) });
+        self.columns.resize(self.columns.len() + SKILLS, [0; LANES]);
+        self.needs.resize(self.needs.len() + LANES, NOBODY);
+    }
+
+    /// A worker's levels into a lane of a group that was blank.
+    fn put(&mut self, lane: usize, numbering: &Numbering, worker: &Worker) {
+        let first = self.groups[lane / LANES].first as usize;
+        for entry in &worker.skills {
+            if let Some(skill) = numbering.told_apart(entry.skill) {
+                self.columns[first + usize::from(skill)][lane % LANES] = entry.level;
+            }
+        }
     }
 
     fn column(&self, group: u32, skill: u8) -> Option<&Bytes> {
@@ -350,7 +470,6 @@ impl Levels for Sight<'_, '_, '_> {
 
 /// Everybody by pool; those who rank vacancies are found by their rankings.
 fn entries(index: &Index) -> Vec<Entry> {
-    let movers = index.problem.geography.cities.len() as u32;
     let mut entries = Vec::with_capacity(index.problem.workers.len());
     let seekers = index.problem.workers.iter().enumerate();
     for (w, seeker) in seekers.filter(|(_, seeker)| seeker.worker.ranking.is_none()) {
@@ -365,18 +484,40 @@ fn entries(index: &Index) -> Vec<Entry> {
             rank: index.ranks.worker(w as u32),
             worker: w as u32,
         };
-        entries.push(entry(home));
-        match &worker.mobility {
-            Mobility::HomeOnly => {}
-            Mobility::Listed(cities) if cities.len() <= VISITS_MAX => {
-                let visits = cities.iter().filter(|city| **city != worker.home);
-                entries.extend(visits.map(|city| entry(u32::from(city.0))));
-            }
-            Mobility::Any => entries.push(entry(movers)),
-            Mobility::Listed(_) => entries.push(entry(movers + 1)),
-        }
+        entries.extend(pools(index, worker).map(|pool| entry(pool.number as u32)));
     }
     entries
+}
+
+/// Where a worker is filed.
+#[derive(Clone, Copy)]
+struct PoolOf {
+    number: usize,
+    /// The city whose pool it is; none for the movers' and the listers'.
+    city: Option<CityIx>,
+}
+
+impl PoolOf {
+    fn need(self, index: &Index, worker: &Worker) -> i64 {
+        need(&index.terms(), worker, self.city)
+    }
+}
+
+/// The pools of a worker, ascending: in the order of her lanes.
+fn pools<'w>(index: &Index, worker: &'w Worker) -> impl Iterator<Item = PoolOf> + use<'w> {
+    let cities = index.problem.geography.cities.len();
+    let (visits, beyond): (&[CityIx], Option<usize>) = match &worker.mobility {
+        Mobility::HomeOnly => (&[], None),
+        Mobility::Listed(listed) if listed.len() <= VISITS_MAX => (listed, None),
+        Mobility::Any => (&[], Some(cities)),
+        Mobility::Listed(_) => (&[], Some(cities + 1)),
+    };
+    let visits = visits.iter().copied();
+    let before = visits.clone().filter(|city| *city < worker.home);
+    let after = visits.filter(|city| *city > worker.home);
+    let near = before.chain(std::iter::once(worker.home)).chain(after);
+    let near = near.map(|city| PoolOf { number: city.at(), city: Some(city) });
+    near.chain(beyond.map(|number| PoolOf { number, city: None }))
 }
 
 /// The least real salary at which a worker and a vacancy accept each other, in that

@@ -52,10 +52,16 @@ impl Numbering {
         Self { number }
     }
 
+    /// The number of a skill; that of others if it was not asked for when they were numbered.
+    #[inline]
+    fn number(&self, skill: SkillIx) -> u8 {
+        self.number.get(skill.at()).copied().unwrap_or(OTHER)
+    }
+
     /// The number of a skill that screens tell apart.
     #[inline]
     pub fn told_apart(&self, skill: SkillIx) -> Option<u8> {
-        self.number.get(skill.at()).copied().filter(|number| *number != OTHER)
+        Some(self.number(skill)).filter(|number| *number != OTHER)
     }
 
     /// A worker's levels by number.
@@ -97,12 +103,16 @@ impl Screens {
         lists: impl Iterator<Item = AskList>,
     ) {
         for (at, list) in lists.enumerate() {
-            let lane = at % LANES;
-            if lane == 0 {
-                self.open();
-            }
-            self.put(lane, numbering, fitting, &list);
+            self.push(numbering, fitting, at, &list);
         }
+    }
+
+    /// Adds a list, in the next lane after `len` that were added one by one.
+    pub fn push(&mut self, numbering: &Numbering, fitting: &Fitting, len: usize, list: &AskList) {
+        if len.is_multiple_of(LANES) {
+            self.open();
+        }
+        self.put(len % LANES, numbering, fitting, list);
     }
 
     /// How many lists could be screened at once, in all.
@@ -141,7 +151,7 @@ impl Screens {
         }
         let start = block.slots.start as usize;
         for (slot, ask) in self.slots[start..].iter_mut().zip(asks) {
-            slot.skill[lane] = numbering.number[ask.skill.at()];
+            slot.skill[lane] = numbering.number(ask.skill);
             slot.desired[lane] = ask.desired;
             slot.minimum[lane] = ask.minimum + u8::from(mutants::active("minimum-too-high"));
             slot.worth[lane] = worth(ask, list.weights());
@@ -172,7 +182,7 @@ impl Call {
         let mut asks = Vec::with_capacity(fitting.asks(list).len());
         for ask in fitting.asks(list) {
             let worth = worth(ask, list.weights());
-            match numbering.number[ask.skill.at()] {
+            match numbering.number(ask.skill) {
                 OTHER => base += u16::from(ask.desired) * worth,
                 skill => {
                     asks.push(Called { skill, desired: ask.desired, minimum: ask.minimum, worth });

@@ -14,6 +14,9 @@ use crate::mutants;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+/// In place of the place held: the worker is gone.
+const GONE: u32 = NOWHERE - 1;
+
 /// A capped set: a mark for every match inside it, whoever is last first.
 struct CapState {
     capacity: u64,
@@ -41,6 +44,11 @@ struct Floors {
 impl Floors {
     fn of(count: usize) -> Self {
         Self { keys: vec![Key::NONE; count], debts: vec![0; count] }
+    }
+
+    fn grow(&mut self, count: usize) {
+        self.keys.resize(count, Key::NONE);
+        self.debts.resize(count, 0);
     }
 }
 
@@ -116,10 +124,45 @@ impl Seats {
         }
     }
 
+    /// One more worker, who holds nothing.
+    pub fn add_worker(&mut self) {
+        self.place_of.push(NOWHERE);
+        self.value_of.push(i64::MIN);
+    }
+
+    /// A worker who holds nothing is gone: she wants nothing.
+    pub fn remove_worker(&mut self, w: u32) {
+        self.place_of[w as usize] = GONE;
+    }
+
+    /// The index has one more place, the last; everything is free there.
+    pub fn add_place(&mut self, index: &Index) {
+        let place = self.held.len() as u32;
+        self.held.push(BinaryHeap::new());
+        self.own.push(Key::NONE);
+        self.openings.push(index.post(place).openings);
+        if place.is_multiple_of(BLOCK) {
+            self.blocks.push(Key::NONE);
+        }
+        self.cells.grow(index.cells.len());
+        self.refresh(index, place);
+    }
+
+    /// The vacancy at `place` has so many openings from now on; no more are held.
+    pub fn set_openings(&mut self, index: &Index, place: u32, openings: u32) {
+        self.openings[place as usize] = openings;
+        self.refresh(index, place);
+    }
+
+    /// How many are held at `place`, of how many openings.
+    pub fn count(&self, place: u32) -> (usize, usize) {
+        (self.held[place as usize].len(), self.openings[place as usize] as usize)
+    }
+
     /// The place that worker `w` holds.
     pub fn place_of(&self, w: u32) -> Option<u32> {
         let place = self.place_of[w as usize];
-        (place != NOWHERE).then_some(place)
+        (place != NOWHERE && place != GONE).then_some(place)
     }
 
     /// Whether the openings at `place` are full.
@@ -259,7 +302,8 @@ impl Seats {
         })
     }
 
-    fn displace_worst(&mut self, index: &Index, place: u32) -> Option<u32> {
+    /// The worst of those held at `place` leaves, and is returned.
+    pub fn displace_worst(&mut self, index: &Index, place: u32) -> Option<u32> {
         let Reverse(key) = *self.held[place as usize].peek()?;
         self.mark(index, place, key, false);
         self.held[place as usize].pop();
@@ -350,7 +394,7 @@ impl Seats {
     /// Calls `each` with every (worker, place) held.
     pub fn for_each(&self, mut each: impl FnMut(u32, u32)) {
         for (w, place) in self.place_of.iter().enumerate() {
-            if *place != NOWHERE {
+            if *place < GONE {
                 each(w as u32, *place);
             }
         }
@@ -362,6 +406,7 @@ impl Standing for Seats {
     fn worth_of(&self, index: &Index, w: u32) -> Worth {
         match self.place_of[w as usize] {
             NOWHERE => Worth::NOTHING,
+            GONE => Worth::EVERYTHING,
             place => Worth::new(self.value_of[w as usize], index.places[place as usize].rank),
         }
     }

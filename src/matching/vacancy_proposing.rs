@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::index::Index;
 use super::key::{Bid, Key};
 use super::outcome::{Offer, Recruit};
-use super::recruit::{Desk, Found, Next, Recruiting, bid};
+use super::recruit::{Desk, Found, Next, Recruiting, bid, kept};
 use super::seats::Seats;
 use super::standing::Standing;
 use std::collections::BinaryHeap;
@@ -94,7 +94,8 @@ impl<'e> Clerk for Scanning<'e, '_> {
     }
 
     fn answer(&self, hall: &Hall, desk: &mut Desk, place: u32) -> Found {
-        hall.recruiting.scan(self.index, hall.seats, desk, place)
+        let room = kept(self.index, place);
+        hall.recruiting.scan(self.index, hall.seats, desk, place, room)
     }
 }
 
@@ -197,7 +198,9 @@ impl Chains {
             return true;
         }
         let Hall { seats, recruiting, .. } = hall;
-        let Some(recruit) = recruiting.desirer(index, seats, desk, place) else { return true };
+        let room = kept(index, place);
+        let recruit = recruiting.desirer(index, seats, desk, place, room);
+        let Some(recruit) = recruit else { return true };
         let bid = bid(index, place, &recruit);
         if bid < bound {
             self.bids.push((bid, place));

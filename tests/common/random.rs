@@ -187,7 +187,7 @@ fn is_ranked(random: &mut Random, style: u64) -> bool {
     }
 }
 
-fn some_worker(random: &mut Random, w: u64, cities: u64, vacancies: u64, style: u64) -> Worker {
+pub fn some_worker(random: &mut Random, w: u64, cities: u64, vacancies: u64, style: u64) -> Worker {
     let expected_salary = random.within(20, 60) * 1_000;
     let mut skills = Vec::new();
     for skill in 0..6 {
@@ -218,7 +218,7 @@ fn some_worker(random: &mut Random, w: u64, cities: u64, vacancies: u64, style: 
     }
 }
 
-fn some_vacancy(random: &mut Random, v: u64, cities: u64, workers: u64, style: u64) -> Vacancy {
+pub fn some_vacancy(random: &mut Random, v: u64, cities: u64, workers: u64, style: u64) -> Vacancy {
     // Few lists of skills, so that families and profiles are shared.
     let mut requirements = Vec::new();
     let first = random.below(3) as u16;

@@ -1,0 +1,327 @@
+//! A market that is stable after every change.
+//!
+//! A [`Live`] keeps a stable matching, and answers each change of the market with what
+//! the matching becomes. It is the engine of a clearing (index, seats, roster) that goes
+//! on: what comes later gets a place behind the rest, what leaves is shut, and after enough
+//! of both everything is laid out anew.
+//!
+//! Each change is a step of one of two kinds, and both keep the market stable:
+//!
+//! * a worker comes, or a place is taken away: worker-proposing deferred acceptance goes
+//!   on from where it stands, whoever is displaced proposing in turn. Its result does not
+//!   depend on the order of proposals, so it is worker-optimal if the matching was;
+//! * a place becomes free, because somebody leaves or it is new: a vacancy chain (Blum,
+//!   Roth and Rothblum, "Vacancy Chains and Equilibration in Senior-Level Labor Markets",
+//!   1997). The place goes to the best worker who prefers it to what she holds, and what
+//!   she held is free in turn. The result is stable, but workers may have something
+//!   better in common: rotations, which [`Promise::WorkerOptimal`] eliminates (`rotations`).
+//!
+//! A worker who changes, or who declines, leaves first (a chain) and then comes (deferred
+//! acceptance): the other order is not stable.
+
+mod hall;
+mod rotations;
+
+use super::index::{Index, Layout};
+use super::outcome::{Counters, Matching};
+use super::{Means, Post, Problem, Seeker};
+use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
+use hall::Hall;
+
+/// One change of the market.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A worker comes into the pool, is not who she was, or declines.
+    Worker(Seeker),
+    /// A worker leaves the pool.
+    WorkerLeft(WorkerSlot),
+    /// A vacancy comes into the pool, or is not what it was.
+    Vacancy(Post),
+    /// A vacancy leaves the pool.
+    VacancyLeft(VacancySlot),
+    /// A held match is final: the worker leaves the pool, and her place with her.
+    Placed(WorkerSlot),
+}
+
+/// What changes have led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// What those hold now who may hold something else than before; ascending by worker.
+    pub held: Vec<(WorkerSlot, Option<VacancySlot>)>,
+    /// Rotations that were eliminated.
+    pub rotations: u64,
+}
+
+/// See the module.
+pub struct Live {
+    promise: Promise,
+    problem: Problem,
+    layout: Layout,
+    hall: Hall,
+    workers: Numbers,
+    vacancies: Numbers,
+    /// Workers and vacancies that the layout was made for, and what has come or gone since.
+    early: usize,
+    late: usize,
+}
+
+/// Numbers of the problem by row of the market.
+#[derive(Default)]
+struct Numbers(Vec<u32>);
+
+impl Numbers {
+    const NONE: u32 = u32::MAX;
+
+    fn get(&self, slot: usize) -> Option<u32> {
+        self.0.get(slot).copied().filter(|number| *number != Self::NONE)
+    }
+
+    fn set(&mut self, slot: usize, number: u32) {
+        if slot >= self.0.len() {
+            self.0.resize(slot + 1, Self::NONE);
+        }
+        self.0[slot] = number;
+    }
+
+    fn take(&mut self, slot: usize) -> Option<u32> {
+        let number = self.get(slot)?;
+        self.0[slot] = Self::NONE;
+        Some(number)
+    }
+}
+
+/// Changes that may come before a layout of any size is made anew.
+const LATE_MIN: usize = 4_096;
+
+impl Live {
+    /// Goes on from a stable matching of a problem; worker-optimal, if that is promised.
+    ///
+    /// # Panics
+    /// If there are caps.
+    pub fn of(problem: Problem, matching: &Matching, promise: Promise) -> Self {
+        assert!(problem.sets.is_empty(), "caps are not kept continuously");
+        let layout = Layout::of(&problem, Means::all());
+        let index = Index::on(&problem, &layout);
+        let hall = Hall::of(&index, matching);
+        let (mut workers, mut vacancies) = (Numbers::default(), Numbers::default());
+        for (w, seeker) in (0..).zip(&problem.workers) {
+            workers.set(seeker.slot.at(), w);
+        }
+        for (v, post) in (0..).zip(&problem.vacancies) {
+            vacancies.set(post.slot.at(), v);
+        }
+        let early = problem.workers.len() + problem.vacancies.len();
+        Self { promise, problem, layout, hall, workers, vacancies, early, late: 0 }
+    }
+
+    /// What is promised of the matching.
+    pub fn promise(&self) -> Promise {
+        self.promise
+    }
+
+    /// Takes in changes, one after the other.
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Settled {
+        let rotations = self.hall.rotations;
+        for change in changes {
+            match change {
+                Change::Worker(seeker) => self.worker_comes(seeker),
+                Change::WorkerLeft(slot) => self.worker_leaves(slot),
+                Change::Vacancy(post) => self.vacancy_comes(post),
+                Change::VacancyLeft(slot) => self.vacancy_leaves(slot),
+                Change::Placed(slot) => self.placed(slot),
+            }
+            if self.late > LATE_MIN + self.early / 4 {
+                self.lay_out_anew();
+            }
+        }
+        let mut touched = std::mem::take(&mut self.hall.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        let held = touched.into_iter();
+        let held = held.filter_map(|slot| Some((slot, self.held(self.workers.get(slot.at())?))));
+        Settled { held: held.collect(), rotations: self.hall.rotations - rotations }
+    }
+
+    /// Looks for the best desirer of every vacancy, so that rotations are found quickly
+    /// from now on. Takes long.
+    pub fn warm(&mut self, threads: usize) {
+        self.hall.warm(&Index::on(&self.problem, &self.layout), threads);
+    }
+
+    /// What it has cost so far.
+    pub fn counters(&self) -> Counters {
+        self.hall.counters()
+    }
+
+    /// The market as it stands, and the matching, by the numbers of that.
+    pub fn standing(&self) -> (Problem, Matching) {
+        let is_here = |w: &u32| self.is_here(*w);
+        let here: Vec<u32> = (0..self.problem.workers.len() as u32).filter(is_here).collect();
+        let mut number = vec![u32::MAX; self.problem.vacancies.len()];
+        let mut vacancies = Vec::new();
+        for (v, post) in self.problem.vacancies.iter().enumerate() {
+            if self.vacancies.get(post.slot.at()) == Some(v as u32) {
+                number[v] = vacancies.len() as u32;
+                vacancies.push(post.clone());
+            }
+        }
+        let held = |w: &u32| self.vacancy_of(*w).map(|v| number[v as usize]);
+        let matching = Matching { vacancy_of: here.iter().map(held).collect() };
+        let workers = here.iter().map(|w| self.problem.workers[*w as usize].clone()).collect();
+        let Problem { settings, geography, lottery, .. } = &self.problem;
+        let problem = Problem {
+            settings: settings.clone(),
+            geography: geography.clone(),
+            lottery: *lottery,
+            workers,
+            vacancies,
+            sets: self.problem.sets.clone(),
+            set_of_city: self.problem.set_of_city.clone(),
+        };
+        (problem, matching)
+    }
+
+    fn is_here(&self, w: u32) -> bool {
+        self.workers.get(self.problem.workers[w as usize].slot.at()) == Some(w)
+    }
+
+    fn vacancy_of(&self, w: u32) -> Option<u32> {
+        let place = self.hall.seats.place_of(w)?;
+        Some(self.layout.places[place as usize].number)
+    }
+
+    fn held(&self, w: u32) -> Option<VacancySlot> {
+        Some(self.problem.vacancies[self.vacancy_of(w)? as usize].slot)
+    }
+
+    fn worker_comes(&mut self, seeker: Seeker) {
+        let slot = seeker.slot;
+        if let Some(w) = self.workers.get(slot.at()) {
+            let old = &mut self.problem.workers[w as usize];
+            if are_alike(&old.worker, &seeker.worker) && old.declined == seeker.declined {
+                old.worker = seeker.worker;
+                return;
+            }
+            self.worker_leaves(slot);
+        }
+        self.late += 1;
+        let w = self.problem.workers.len() as u32;
+        self.problem.workers.push(seeker);
+        self.workers.set(slot.at(), w);
+        let drawn = self.layout.add_worker(&self.problem);
+        self.hall.add_worker(&Index::on(&self.problem, &self.layout));
+        if !drawn {
+            self.lay_out_anew();
+        }
+        let w = self.workers.get(slot.at()).unwrap_or(w);
+        self.hall.touched.push(slot);
+        self.hall.propose(&Index::on(&self.problem, &self.layout), w);
+    }
+
+    fn worker_leaves(&mut self, slot: WorkerSlot) {
+        let Some(w) = self.workers.take(slot.at()) else { return };
+        self.late += 1;
+        let index = Index::on(&self.problem, &self.layout);
+        let (left, worth) = self.hall.remove_worker(&index, w);
+        let mut moved = vec![(w, worth)];
+        if let Some(place) = left {
+            self.hall.fill(&index, place, &mut moved);
+        }
+        self.repair(moved);
+    }
+
+    fn vacancy_comes(&mut self, post: Post) {
+        let slot = post.slot;
+        if let Some(v) = self.vacancies.get(slot.at()) {
+            let old = &mut self.problem.vacancies[v as usize];
+            if are_equivalent(&old.vacancy, &post.vacancy) {
+                *old = post;
+                return self.refit(v);
+            }
+            self.vacancy_leaves(slot);
+        }
+        self.late += 1;
+        let v = self.problem.vacancies.len() as u32;
+        self.problem.vacancies.push(post);
+        self.vacancies.set(slot.at(), v);
+        if self.layout.add_vacancy(&self.problem) {
+            self.hall.add_place(&Index::on(&self.problem, &self.layout));
+        } else {
+            self.lay_out_anew();
+        }
+        self.refit(self.vacancies.get(slot.at()).unwrap_or(v));
+    }
+
+    fn vacancy_leaves(&mut self, slot: VacancySlot) {
+        let Some(v) = self.vacancies.take(slot.at()) else { return };
+        self.late += 1;
+        self.problem.vacancies[v as usize].openings = 0;
+        self.refit(v);
+    }
+
+    /// The vacancy has as many openings as the problem says: it hires, or its worst leave.
+    fn refit(&mut self, v: u32) {
+        let index = Index::on(&self.problem, &self.layout);
+        let place = index.place_of[v as usize];
+        self.hall.shrink(&index, place);
+        let mut moved = Vec::new();
+        self.hall.fill(&index, place, &mut moved);
+        self.repair(moved);
+    }
+
+    fn placed(&mut self, slot: WorkerSlot) {
+        let Some(w) = self.workers.take(slot.at()) else { return };
+        self.late += 1;
+        if let Some(v) = self.vacancy_of(w) {
+            self.problem.vacancies[v as usize].openings -= 1;
+        }
+        let index = Index::on(&self.problem, &self.layout);
+        let (left, worth) = self.hall.remove_worker(&index, w);
+        if let Some(place) = left {
+            self.hall.shrink(&index, place);
+        }
+        self.repair(vec![(w, worth)]);
+    }
+
+    /// Eliminates what rotations there may be since workers have moved up from what they
+    /// held, or are gone.
+    fn repair(&mut self, moved: Vec<rotations::Moved>) {
+        if self.promise == Promise::WorkerOptimal {
+            self.hall.repair(&Index::on(&self.problem, &self.layout), moved);
+        }
+    }
+
+    /// Forgets what is gone, and gives everything its place as if it had been there from
+    /// the start. Done by itself after enough changes.
+    pub fn lay_out_anew(&mut self) {
+        let (problem, matching) = self.standing();
+        let hints = self.hall.hints_by_slot(&Index::on(&self.problem, &self.layout));
+        let touched = std::mem::take(&mut self.hall.touched);
+        let (rotations, counters) = (self.hall.rotations, self.counters());
+        *self = Self::of(problem, &matching, self.promise);
+        self.hall.take_hints(&Index::on(&self.problem, &self.layout), &hints, |slot| {
+            self.workers.get(slot.at())
+        });
+        self.hall.touched = touched;
+        self.hall.rotations = rotations;
+        self.hall.counters = counters;
+    }
+}
+
+/// Whether two records of a worker want the same and are wanted alike.
+fn are_alike(a: &Worker, b: &Worker) -> bool {
+    let terms = |worker: &Worker| {
+        (worker.home, worker.cost_percent, worker.expected_salary, worker.reservation_salary)
+    };
+    terms(a) == terms(b)
+        && a.skills == b.skills
+        && a.mobility == b.mobility
+        && a.ranking == b.ranking
+}
+
+/// Whether two records of a vacancy want the same and are wanted alike, however many
+/// openings they have.
+fn are_equivalent(a: &Vacancy, b: &Vacancy) -> bool {
+    let terms = |vacancy: &Vacancy| (vacancy.city, vacancy.salary, vacancy.min_fit_bp);
+    terms(a) == terms(b) && a.requirements == b.requirements && a.ranking == b.ranking
+}
