@@ -139,6 +139,26 @@ impl Settings {
                 "vacancies cannot propose under the TARGETS cap order: no stable outcome is proved",
             ));
         }
+        self.check_continuous()
+    }
+
+    /// Refuses what cannot be promised after every command.
+    fn check_continuous(&self) -> Result<(), Violation> {
+        let Clearing::Continuous(promise) = self.clearing else { return Ok(()) };
+        let refuse = |field, why| Err(Violation::new(Reason::UnsupportedMechanism, field, why));
+        if self.cap_order == CapOrder::Targets {
+            return refuse(
+                "clearing.mode",
+                "a market with the TARGETS cap order cannot be cleared continuously: \
+                 no rule is proved that keeps it stable",
+            );
+        }
+        if promise == Promise::WorkerOptimal && self.proposing_side == Side::Vacancy {
+            return refuse(
+                "clearing.promise",
+                "WORKER_OPTIMAL is what workers' proposals lead to; vacancies propose here",
+            );
+        }
         Ok(())
     }
 }

@@ -251,7 +251,7 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
             };
             events.extend(round(before, *id).map(|round| Event::Round(Arc::new(ended(round)))));
         }
-        Effect::SkillAdded(_) | Effect::Remembered { .. } => {}
+        Effect::SkillAdded(_) | Effect::Settled(_) | Effect::Remembered { .. } => {}
     }
 }
 

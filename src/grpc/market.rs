@@ -29,7 +29,8 @@ macro_rules! apply_batch {
         let outcome =
             market.submit($command(parsed.batch), key, bytes).await.map_err(refuse_market)?;
         let errors = item_errors(&outcome, parsed.errors);
-        Ok(Response::new(pb::$response { revision: outcome.revision.0, errors }))
+        let settlement = Some(render::settlement(&outcome));
+        Ok(Response::new(pb::$response { revision: outcome.revision.0, errors, settlement }))
     }};
 }
 

@@ -190,6 +190,7 @@ impl MatchingService for MatchingRpc {
             revision: outcome.revision.0,
             placed: outcome.placed,
             errors: item_errors(&outcome, parsed.errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 
@@ -211,6 +212,7 @@ impl MatchingService for MatchingRpc {
         Ok(Response::new(pb::DeclineMatchesResponse {
             revision: outcome.revision.0,
             errors: item_errors(&outcome, parsed.errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 

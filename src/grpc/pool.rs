@@ -153,6 +153,7 @@ impl PoolService for PoolRpc {
             revision: outcome.revision.0,
             ids: reply_ids(&outcome, &request.workers, |worker| &worker.id),
             errors: item_errors(&outcome, errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 
@@ -170,6 +171,7 @@ impl PoolService for PoolRpc {
             revision: outcome.revision.0,
             ids: reply_ids(&outcome, &request.vacancies, |vacancy| &vacancy.id),
             errors: item_errors(&outcome, errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 
@@ -194,6 +196,7 @@ impl PoolService for PoolRpc {
                 revision: outcome.revision.0,
                 accepted: (message.workers.len() - errors.len()) as u32,
                 errors,
+                settlement: Some(render::settlement(&outcome)),
             };
             Ok((market, ack))
         };
@@ -221,6 +224,7 @@ impl PoolService for PoolRpc {
                 revision: outcome.revision.0,
                 accepted: (message.vacancies.len() - errors.len()) as u32,
                 errors,
+                settlement: Some(render::settlement(&outcome)),
             };
             Ok((market, ack))
         };
@@ -244,6 +248,7 @@ impl PoolService for PoolRpc {
         Ok(Response::new(pb::WithdrawWorkersResponse {
             revision: outcome.revision.0,
             errors: item_errors(&outcome, parsed.errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 
@@ -264,6 +269,7 @@ impl PoolService for PoolRpc {
         Ok(Response::new(pb::CloseVacanciesResponse {
             revision: outcome.revision.0,
             errors: item_errors(&outcome, parsed.errors),
+            settlement: Some(render::settlement(&outcome)),
         }))
     }
 

@@ -9,8 +9,8 @@ use crate::events::{Event, Kind, MatchChange, Pairing, Position};
 use crate::market::{Market, PublishedVacancy, PublishedWorker};
 use crate::proto::v1 as pb;
 use crate::state::{
-    CityCounts, Head, ItemError, MatchSide, Round, RoundState, Standing, Summary, VacancyRow,
-    VacancyStatus, View, WorkerRow, WorkerStatus,
+    CityCounts, Head, ItemError, MatchSide, Outcome, Round, RoundState, Standing, Summary,
+    VacancyRow, VacancyStatus, View, WorkerRow, WorkerStatus,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -63,12 +63,23 @@ pub fn market(head: &Head) -> pb::Market {
     }
 }
 
-fn market_status(head: &Head) -> pb::MarketStatus {
-    let (state, pending_changes) = match head.standing() {
+fn matching_state(standing: Standing) -> (pb::MatchingState, u64) {
+    match standing {
         Standing::WorkerOptimal => (pb::MatchingState::WorkerOptimal, 0),
         Standing::Stable => (pb::MatchingState::Stable, 0),
         Standing::Pending(changes) => (pb::MatchingState::Pending, changes),
-    };
+    }
+}
+
+/// What a command has left behind.
+pub fn settlement(outcome: &Outcome) -> pb::Settlement {
+    let (state, pending_changes) = matching_state(outcome.standing);
+    let (displaced, improved) = (outcome.displaced, outcome.improved);
+    pb::Settlement { state: state as i32, pending_changes, displaced, improved }
+}
+
+fn market_status(head: &Head) -> pb::MarketStatus {
+    let (state, pending_changes) = matching_state(head.standing());
     pb::MarketStatus {
         state: state as i32,
         pending_changes,

@@ -1,11 +1,15 @@
 //! Rounds and verifications: long computations over a snapshot, off the async runtime.
 
 use super::owner::stop_process;
-use super::{Market, Message, Running};
-use crate::domain::{Reason, Revision, RoundId, VacancySlot, Violation, WorkerSlot};
+use super::{Finished, Market, Message, Running};
+use crate::domain::{
+    Clearing, Promise, Reason, Revision, RoundId, VacancySlot, Violation, WorkerSlot,
+};
 use crate::events::Foreseen;
+use crate::matching::live::Live;
 use crate::matching::{
-    self, Binding, Cancelled, Certificate, Control, Matching, Problem, certify, matching_hash,
+    self, Binding, Cancelled, Certificate, Control, Matching, Means, Problem, certify,
+    matching_hash,
 };
 use crate::state::{Clearance, Standing, Summary, View, WorkerStatus};
 use std::collections::{BTreeSet, HashMap};
@@ -50,17 +54,14 @@ impl Market {
                 round(id, &view, &control)
             }));
             match cleared {
-                Ok(Ok((clearance, checked))) => {
+                Ok(Ok((clearance, checked, live))) => {
                     let foreseen = Foreseen::of(&view, &clearance.pairs);
                     // While the snapshot is there, each write copies the chunk that it
                     // touches, and the commit touches them all.
                     drop(view);
                     // A closed queue means that the market is gone, and the round with it.
-                    let _ = market.queue.blocking_send(Message::Commit {
-                        clearance,
-                        checked,
-                        foreseen,
-                    });
+                    let finished = Finished { clearance, checked, foreseen, live };
+                    let _ = market.queue.blocking_send(Message::Commit(Box::new(finished)));
                 }
                 Ok(Err(matching::Error::Cancelled(_))) => {}
                 // Settings without a mechanism are refused when they are made.
@@ -117,7 +118,7 @@ fn round(
     id: RoundId,
     view: &View,
     control: &Control,
-) -> Result<(Clearance, Arc<LastCleared>), matching::Error> {
+) -> Result<(Clearance, Arc<LastCleared>, Option<Live>), matching::Error> {
     let started = Instant::now();
     let problem = view.problem();
     let cleared = matching::clear(&problem, view.head.settings.proposing_side, control)?;
@@ -132,13 +133,24 @@ fn round(
     summary.verify_ms = started.elapsed().as_millis() as u64;
     summary.matching_hash = hash(view, &problem, &cleared.matching);
     let pairs = pairs(&problem, &cleared.matching);
+    let live = live_from(view, &problem, &cleared.matching);
     let checked = LastCleared {
         revision: view.head.revision,
         matching_hash: summary.matching_hash,
         problem,
         matching: cleared.matching,
     };
-    Ok((Clearance { round: id, pairs, summary }, Arc::new(checked)))
+    Ok((Clearance { round: id, pairs, summary }, Arc::new(checked), live))
+}
+
+/// The engine that goes on from there, in a market that is cleared continuously.
+fn live_from(view: &View, problem: &Problem, matching: &Matching) -> Option<Live> {
+    let Clearing::Continuous(promise) = view.head.settings.clearing else { return None };
+    let mut live = Live::of(problem.clone(), matching, promise);
+    if promise == Promise::WorkerOptimal {
+        live.warm(Means::all().threads);
+    }
+    Some(live)
 }
 
 /// Who got what, ascending by worker.

@@ -13,9 +13,6 @@ pub enum Error {
     /// The market is deleted, or the server is stopping.
     #[error("the market is closed")]
     Closed,
-    /// The journal could not keep the command: nothing of it happened.
-    #[error("the journal failed")]
-    Journal,
 }
 
 impl From<Violation> for Error {
@@ -39,9 +36,6 @@ impl Error {
             }),
             Self::Closed => {
                 Violation::new(Reason::MarketNotFound, "market", "the market is deleted")
-            }
-            Self::Journal => {
-                Violation::new(Reason::Internal, "", "the journal failed; nothing was changed")
             }
         }
     }

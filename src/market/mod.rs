@@ -6,6 +6,7 @@
 //! the caller. Everybody else holds a [`Market`], the handle.
 
 mod clearing;
+mod continuous;
 mod error;
 mod owner;
 mod pages;
@@ -24,6 +25,7 @@ use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
 use crate::events::{Foreseen, Log};
 use crate::matching::Control;
+use crate::matching::live::Live;
 use crate::state::{Clearance, Command, Envelope, Head, Outcome, RequestKey, View};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -40,9 +42,18 @@ enum Message {
         reply: oneshot::Sender<Result<Arc<Outcome>, Error>>,
     },
     /// Commit a finished round.
-    Commit { clearance: Clearance, checked: Arc<LastCleared>, foreseen: Foreseen },
+    Commit(Box<Finished>),
     /// Give a snapshot.
     Snapshot(oneshot::Sender<Arc<View>>),
+}
+
+/// A round that has ended its work.
+struct Finished {
+    clearance: Clearance,
+    checked: Arc<LastCleared>,
+    foreseen: Foreseen,
+    /// The engine that goes on from its snapshot, in a market that is cleared continuously.
+    live: Option<Live>,
 }
 
 /// A round that is running, as seen from outside.

@@ -1,16 +1,16 @@
 //! The owner of a market: the one task that writes.
 
-use super::{Error, LastCleared, Market, Message};
-use crate::domain::{CityIx, Millis, VacancySlot, WorkerSlot};
+use super::continuous::Continuous;
+use super::{Error, Finished, Market, Message};
+use crate::domain::{CityIx, Millis, Revision, RoundId, VacancySlot, WorkerSlot};
 use crate::events::{self, Batch, Foreseen};
 use crate::journal::{Entry, Journal};
-use crate::state::{
-    Clearance, Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View,
-};
+use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, error, info};
+use uuid::Uuid;
 
 /// Effects from which on a command is worth telling the runtime that this thread is busy.
 const HEAVY_EFFECTS: usize = 256;
@@ -23,6 +23,8 @@ pub(super) struct Owner {
     pub(super) head: watch::Sender<Arc<Head>>,
     /// The last snapshot given out, while nothing has changed since.
     pub(super) snapshot: Option<Arc<View>>,
+    /// What keeps the market stable, if it is cleared continuously.
+    pub(super) continuous: Continuous,
     /// The latest time seen: the market's clock never goes back.
     pub(super) now: Millis,
 }
@@ -58,19 +60,38 @@ impl Owner {
                 // A caller who left has lost only the answer.
                 let _ = reply.send(answer);
             }
-            Message::Commit { clearance, checked, foreseen } => {
-                self.commit(clearance, checked, foreseen)
-            }
+            Message::Commit(finished) => self.commit(*finished),
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
                 let _ = reply.send(view.clone());
             }
         }
+        if self.continuous.wants_round(self.state.view()) {
+            self.start_round();
+        }
     }
 
-    fn commit(&mut self, clearance: Clearance, checked: Arc<LastCleared>, foreseen: Foreseen) {
+    /// The market is cleared continuously, but as a whole first.
+    fn start_round(&mut self) {
+        let id = RoundId(Uuid::now_v7());
+        let command = Command::StartRound(id);
+        let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+        if let Err(error) = self.apply(envelope) {
+            error!(market = %self.market.name, %error, "a continuous market got no round");
+        }
+    }
+
+    fn commit(&mut self, finished: Finished) {
+        let Finished { mut clearance, checked, foreseen, live } = finished;
         let round = clearance.round;
         let started = Instant::now();
+        let view = self.state.view();
+        let snapshot = view.head.running_round().filter(|running| running.id == round);
+        if let (Some(running), Some(live)) = (snapshot, live)
+            && let Some(pairs) = self.continuous.go_on(view, live, running.snapshot)
+        {
+            clearance.pairs = pairs;
+        }
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
         let before = self.market.set_last_cleared(checked);
@@ -87,7 +108,7 @@ impl Owner {
         }
     }
 
-    /// Decides, journals, applies and publishes one command.
+    /// Decides, applies, journals and publishes one command.
     pub(super) fn apply(&mut self, envelope: Envelope) -> Result<Arc<Outcome>, Error> {
         self.apply_foreseen(envelope, None)
     }
@@ -96,39 +117,41 @@ impl Owner {
     fn apply_foreseen(
         &mut self,
         mut envelope: Envelope,
-        mut foreseen: Option<Foreseen>,
+        foreseen: Option<Foreseen>,
     ) -> Result<Arc<Outcome>, Error> {
         self.now = self.now.max(envelope.at);
         envelope.at = self.now;
-        let Decision { revision, effects, outcome } = self.state.decide(&envelope)?;
-        if effects.is_empty() {
+        let Decision { revision, mut effects, mut outcome, remember } =
+            self.state.decide(&envelope)?;
+        if effects.is_empty() && remember.is_none() {
             return Ok(outcome);
+        }
+        self.snapshot = None;
+        let mut change = Change { revision, foreseen, ..Change::default() };
+        change.apply(&mut self.state, &effects);
+        let settled = (!effects.is_empty())
+            .then(|| self.continuous.follow(self.state.view(), &effects))
+            .flatten();
+        let answer = Arc::make_mut(&mut outcome);
+        if let Some(mut settled) = settled {
+            change.apply(&mut self.state, &settled.effects);
+            effects.append(&mut settled.effects);
+            answer.displaced = settled.displaced;
+            answer.improved = settled.improved;
+        }
+        answer.standing = self.state.view().head.standing();
+        if let Some(key) = remember {
+            let remembered = Effect::Remembered { key, outcome: outcome.clone() };
+            change.apply(&mut self.state, std::slice::from_ref(&remembered));
+            effects.push(remembered);
         }
         let entry = Entry { revision, at: envelope.at, effects: effects.into() };
         if let Err(error) = self.journal.append(&entry) {
             error!(market = %self.market.name, %error, "the journal failed");
-            return Err(Error::Journal);
+            stop_process("a market is ahead of its journal");
         }
-        self.snapshot = None;
-        let mut events = Vec::with_capacity(entry.effects.len());
-        let mut touched = Touched::default();
-        for effect in entry.effects.iter() {
-            touched.note(effect, self.state.view());
-            match (effect, foreseen.take()) {
-                (Effect::Rematched(rematch), Some(foreseen)) => {
-                    events.reserve_exact(rematch.ended.len() + rematch.made.len());
-                    events::derive_rematch(self.state.view(), rematch, foreseen, &mut events);
-                }
-                _ => events::derive(self.state.view(), revision, effect, &mut events),
-            }
-            self.state.evolve(revision, effect);
-            touched.note(effect, self.state.view());
-            if let Effect::Rematched(rematch) = effect {
-                touched.rematch(rematch, self.state.view());
-            }
-        }
-        touched.settle();
-        self.publish(&entry, &touched, events.into());
+        change.touched.settle();
+        self.publish(&entry, &change.touched, change.events.into());
         self.follow(&entry);
         Ok(outcome)
     }
@@ -167,9 +190,38 @@ impl Owner {
     }
 }
 
+/// What effects do, and what is told of it.
+#[derive(Default)]
+struct Change {
+    revision: Revision,
+    foreseen: Option<Foreseen>,
+    touched: Touched,
+    events: Vec<events::Event>,
+}
+
+impl Change {
+    fn apply(&mut self, state: &mut State, effects: &[Effect]) {
+        for effect in effects {
+            self.touched.note(effect, state.view());
+            match (effect, self.foreseen.take()) {
+                (Effect::Rematched(rematch), Some(foreseen)) => {
+                    self.events.reserve_exact(rematch.ended.len() + rematch.made.len());
+                    events::derive_rematch(state.view(), rematch, foreseen, &mut self.events);
+                }
+                _ => events::derive(state.view(), self.revision, effect, &mut self.events),
+            }
+            state.evolve(self.revision, effect);
+            self.touched.note(effect, state.view());
+            if let Effect::Rematched(rematch) = effect {
+                self.touched.rematch(rematch, state.view());
+            }
+        }
+    }
+}
+
 fn is_heavy(message: &Message, state: &State) -> bool {
     match message {
-        Message::Commit { .. } => true,
+        Message::Commit(_) => true,
         Message::Snapshot(_) => false,
         Message::Submit { envelope, .. } => match &envelope.command {
             Command::UpsertWorkers { batch, .. } => batch.items.len() > HEAVY_EFFECTS,
@@ -231,14 +283,20 @@ impl Touched {
         }
     }
 
-    /// Notes the rows of a commit, and all cities: it may have to do with every one.
+    /// Notes the rows of a clearing: one by one, or in a pass if they are many.
     fn rematch(&mut self, rematch: &Rematch, view: &View) {
+        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (*worker, *vacancy));
+        let pairs = ended.chain(rematch.made.iter().copied());
+        if rematch.ended.len() + rematch.made.len() <= HEAVY_EFFECTS {
+            return pairs.for_each(|(worker, vacancy)| {
+                self.worker(worker, view);
+                self.vacancy(vacancy, view);
+            });
+        }
         self.cities.extend((0..view.counts.len()).map(CityIx::from_offset));
-        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (worker, vacancy));
-        let made = rematch.made.iter().map(|(worker, vacancy)| (worker, vacancy));
         let mut vacancies = vec![false; view.vacancies.len()];
-        for (worker, vacancy) in ended.chain(made) {
-            self.workers.push(*worker);
+        for (worker, vacancy) in pairs {
+            self.workers.push(worker);
             vacancies[vacancy.at()] = true;
         }
         let touched = (0..).zip(vacancies).filter(|(_, touched)| *touched);

@@ -1,5 +1,6 @@
 //! The markets of a server.
 
+use super::continuous::Continuous;
 use super::owner::{Owner, stop_process};
 use super::{Error, LastCleared, Market, Message, Pinned, Pools};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
@@ -160,6 +161,7 @@ impl Markets {
             market: Arc::new(market),
             head: head_sender,
             snapshot: None,
+            continuous: Continuous::default(),
             now: Millis(0),
         };
         (owner, receiver)

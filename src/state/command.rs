@@ -3,7 +3,7 @@
 //! A command carries everything that is not in the state: the time, fresh ids, the
 //! lottery's seed. So the same commands on the same state always give the same effects.
 
-use super::view::{MatchSide, Summary};
+use super::view::{MatchSide, Standing, Summary};
 use crate::domain::{
     CitySpec, Incarnation, MarketName, Millis, MoveCostSpec, RegionSpec, RequestId, Revision,
     RoundId, SettingChange, Settings, VacancyId, VacancySlot, VacancySpec, Violation, WorkerId,
@@ -150,6 +150,13 @@ pub struct Outcome {
     pub placed: u32,
     /// The round started, cancelled or committed.
     pub round: Option<RoundId>,
+    /// What may be claimed of the matching then.
+    pub standing: Standing,
+    /// Workers who lost a match to somebody else and got nothing as good, in a market that
+    /// is cleared continuously.
+    pub displaced: u32,
+    /// Workers who got something better than they held, there.
+    pub improved: u32,
 }
 
 impl Outcome {

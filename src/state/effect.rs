@@ -4,8 +4,8 @@
 use super::command::{Creation, Outcome, RequestKey};
 use super::view::{MatchSide, Summary, VacancyStatus, WorkerStatus};
 use crate::domain::{
-    CapOrder, City, CityIx, Millis, MoveCost, Region, RegionIx, RoundId, Settings, Side, SkillName,
-    Vacancy, VacancySlot, Worker, WorkerSlot,
+    CapOrder, City, CityIx, Millis, MoveCost, Promise, Region, RegionIx, RoundId, Settings, Side,
+    SkillName, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
 use std::sync::Arc;
 
@@ -119,6 +119,8 @@ pub enum Effect {
     },
     /// A clearing's matches take the place of those that were held.
     Rematched(Arc<Rematch>),
+    /// The market, which is cleared continuously, is as it is promised again: nothing waits.
+    Settled(Promise),
     /// A held match ends.
     Unmatched {
         /// The worker.

@@ -10,7 +10,8 @@ use super::view::{
 use super::{State, Subject};
 use crate::domain::limits::ROUNDS_MAX;
 use crate::domain::{
-    CapOrder, CityIx, Millis, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker, WorkerSlot,
+    CapOrder, CityIx, Millis, Promise, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker,
+    WorkerSlot,
 };
 use std::sync::Arc;
 
@@ -62,6 +63,11 @@ impl State {
             }
             Effect::VacancyLeft { slot, status } => self.vacancy_left(*slot, *status),
             Effect::Rematched(rematch) => self.rematched(rematch),
+            Effect::Settled(promise) => {
+                let head = &mut self.view.head;
+                head.changes_cleared = head.changes;
+                head.worker_optimal = *promise == Promise::WorkerOptimal;
+            }
             Effect::Unmatched { worker, vacancy, ended } => {
                 self.unmatched(*worker, *vacancy, *ended)
             }

@@ -112,7 +112,24 @@ pub struct VacancyRow {
     pub revision: Revision,
 }
 
+impl WorkerRow {
+    /// The worker as a clearing sees her.
+    pub fn seeker(&self, slot: WorkerSlot) -> Seeker {
+        Seeker { worker: self.worker.clone(), slot, declined: self.declined.clone() }
+    }
+}
+
 impl VacancyRow {
+    /// The vacancy as a clearing sees it.
+    pub fn post(&self, slot: VacancySlot) -> Post {
+        Post {
+            vacancy: self.vacancy.clone(),
+            slot,
+            openings: self.free(),
+            target: self.vacancy.target.saturating_sub(self.placed),
+        }
+    }
+
     /// Openings that are not placed.
     pub fn free(&self) -> u32 {
         self.vacancy.openings.saturating_sub(self.placed)
@@ -343,8 +360,8 @@ impl View {
         let vacancies = self.vacancies.iter().enumerate();
         let vacancies = vacancies.filter(|(_, row)| row.status == VacancyStatus::Open);
         self.problem_of(
-            workers.map(|(at, row)| seeker(WorkerSlot::from_offset(at), row)).collect(),
-            vacancies.map(|(at, row)| post(VacancySlot::from_offset(at), row)).collect(),
+            workers.map(|(at, row)| row.seeker(WorkerSlot::from_offset(at))).collect(),
+            vacancies.map(|(at, row)| row.post(VacancySlot::from_offset(at))).collect(),
         )
     }
 
@@ -355,8 +372,8 @@ impl View {
         vacancies: &[VacancySlot],
     ) -> Problem {
         self.problem_of(
-            workers.iter().map(|slot| seeker(*slot, self.worker(*slot))).collect(),
-            vacancies.iter().map(|slot| post(*slot, self.vacancy(*slot))).collect(),
+            workers.iter().map(|slot| self.worker(*slot).seeker(*slot)).collect(),
+            vacancies.iter().map(|slot| self.vacancy(*slot).post(*slot)).collect(),
         )
     }
 
@@ -423,19 +440,6 @@ impl View {
             set_of_city[at] = set_of_city[at].or_else(|| innermost(city.region));
         }
         (sets, set_of_city)
-    }
-}
-
-fn seeker(slot: WorkerSlot, row: &WorkerRow) -> Seeker {
-    Seeker { worker: row.worker.clone(), slot, declined: row.declined.clone() }
-}
-
-fn post(slot: VacancySlot, row: &VacancyRow) -> Post {
-    Post {
-        vacancy: row.vacancy.clone(),
-        slot,
-        openings: row.free(),
-        target: row.vacancy.target.saturating_sub(row.placed),
     }
 }
 

@@ -24,8 +24,8 @@ mod rotations;
 
 use super::index::{Index, Layout};
 use super::outcome::{Counters, Matching};
-use super::{Means, Post, Problem, Seeker};
-use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
+use super::{Control, Error, Means, Post, Problem, Seeker};
+use crate::domain::{Promise, Side, Vacancy, VacancySlot, Worker, WorkerSlot};
 use hall::Hall;
 
 /// One change of the market.
@@ -112,6 +112,21 @@ impl Live {
         }
         let early = problem.workers.len() + problem.vacancies.len();
         Self { promise, problem, layout, hall, workers, vacancies, early, late: 0 }
+    }
+
+    /// Clears a problem and goes on from there.
+    ///
+    /// # Errors
+    /// If `control` says so.
+    pub fn clear(problem: Problem, promise: Promise, control: &Control) -> Result<Self, Error> {
+        let cleared = super::clear(&problem, Side::Worker, control)?;
+        Ok(Self::of(problem, &cleared.matching, promise))
+    }
+
+    /// Who holds what, ascending by worker.
+    pub fn held_by_all(&self) -> Vec<(WorkerSlot, Option<VacancySlot>)> {
+        let slots = (0..).zip(&self.workers.0).filter(|(_, w)| **w != Numbers::NONE);
+        slots.map(|(slot, w)| (WorkerSlot(slot), self.held(*w))).collect()
     }
 
     /// What is promised of the matching.

@@ -4,8 +4,9 @@ mod geography;
 mod matches;
 mod pools;
 mod rounds;
+mod settle;
 
-use super::command::{Batch, Command, Envelope, ItemError, Outcome, Refusal};
+use super::command::{Batch, Command, Envelope, ItemError, Outcome, Refusal, RequestKey};
 use super::effect::Effect;
 use super::{State, View};
 use crate::domain::{Reason, Revision, RoundId, SettingChange, Violation};
@@ -20,8 +21,10 @@ pub struct Decision {
     pub revision: Revision,
     /// What happens, in order.
     pub effects: Vec<Effect>,
-    /// The answer.
+    /// The answer, if nothing else happens.
     pub outcome: Arc<Outcome>,
+    /// The command's name, under which the answer is to be remembered.
+    pub remember: Option<RequestKey>,
 }
 
 /// A decision in the making.
@@ -40,8 +43,12 @@ impl State {
         if let Some(key) = envelope.request
             && let Some(outcome) = self.outcomes.recall(key)?
         {
-            let revision = self.view.head.revision;
-            return Ok(Decision { revision, effects: Vec::new(), outcome: outcome.clone() });
+            return Ok(Decision {
+                revision: self.view.head.revision,
+                effects: Vec::new(),
+                outcome: outcome.clone(),
+                remember: None,
+            });
         }
         let mut draft = Draft::default();
         self.draft(envelope, &mut draft)?;
@@ -79,7 +86,7 @@ impl State {
 
     fn conclude(&self, envelope: &Envelope, draft: Draft) -> Decision {
         let now = self.view.head.revision;
-        let Draft { mut effects, errors, placed, round } = draft;
+        let Draft { effects, errors, placed, round } = draft;
         let revision = if effects.is_empty() { now } else { now.next() };
         let made = match &envelope.command {
             Command::UpsertWorkers { made, .. } | Command::UpsertVacancies { made, .. } => {
@@ -87,11 +94,17 @@ impl State {
             }
             _ => None,
         };
-        let outcome = Arc::new(Outcome { revision, errors, made, placed, round });
-        if let Some(key) = envelope.request {
-            effects.push(Effect::Remembered { key, outcome: outcome.clone() });
-        }
-        Decision { revision, effects, outcome }
+        let outcome = Outcome {
+            revision,
+            errors,
+            made,
+            placed,
+            round,
+            standing: self.view.head.standing(),
+            displaced: 0,
+            improved: 0,
+        };
+        Decision { revision, effects, outcome: Arc::new(outcome), remember: envelope.request }
     }
 
     fn update(

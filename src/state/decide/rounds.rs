@@ -249,7 +249,12 @@ impl View {
     }
 
     /// Why a clearing ended a match: for something that the worker likes better, or not.
-    fn why_ended(&self, worker: WorkerSlot, old: VacancySlot, new: Option<VacancySlot>) -> Ended {
+    pub(super) fn why_ended(
+        &self,
+        worker: WorkerSlot,
+        old: VacancySlot,
+        new: Option<VacancySlot>,
+    ) -> Ended {
         let Some(new) = new else { return Ended::Displaced };
         let terms = self.head.terms();
         let seeker = &self.worker(worker).worker;

@@ -1,0 +1,156 @@
+//! Clearing with every command: the engine that goes on as long as the market does, fed
+//! with what commands have done, and what it takes to be stable again.
+
+use crate::domain::{Clearing, Promise, Revision, VacancySlot, WorkerSlot};
+use crate::matching::Control;
+use crate::matching::live::{Change, Live};
+use crate::state::{Effect, Ended, Rematch, VacancyStatus, View};
+use std::sync::Arc;
+
+/// Rows up to which a market is cleared at once where a larger one gets a round.
+const SMALL: usize = 2_000;
+
+/// The engine, while the market is cleared continuously and nothing has happened that takes
+/// a clearing of the whole.
+#[derive(Default)]
+pub(super) struct Continuous {
+    live: Option<Live>,
+    /// When the terms last changed that it goes by.
+    terms: Revision,
+}
+
+/// How a market has become stable again.
+pub(super) struct Settlement {
+    pub effects: Vec<Effect>,
+    pub displaced: u32,
+    pub improved: u32,
+}
+
+impl Continuous {
+    /// What follows from effects, which have been applied to the view; nothing if the market
+    /// is not cleared continuously, or waits for a round.
+    pub fn follow(&mut self, view: &View, effects: &[Effect]) -> Option<Settlement> {
+        let promise = self.check(view)?;
+        let held = match &mut self.live {
+            Some(live) => live.apply(effects.iter().filter_map(|effect| change(view, effect))).held,
+            None if view.head.running_round().is_some() || is_large(view) => return None,
+            None => self.start(view, promise)?,
+        };
+        settlement(view, promise, &held)
+    }
+
+    /// Whether the market is cleared continuously, but has to be cleared as a whole first.
+    pub fn wants_round(&mut self, view: &View) -> bool {
+        self.check(view).is_some() && self.live.is_none() && view.head.running_round().is_none()
+    }
+
+    /// Goes on from a round that has just ended, on the state of its snapshot. Returns who
+    /// holds what once everything that has changed since is taken in.
+    pub fn go_on(
+        &mut self,
+        view: &View,
+        mut live: Live,
+        snapshot: Revision,
+    ) -> Option<Vec<(WorkerSlot, VacancySlot)>> {
+        let promise = self.check(view)?;
+        if view.head.terms_changed > snapshot || live.promise() != promise {
+            return None;
+        }
+        live.apply(changes_since(view, snapshot));
+        let held = live.held_by_all().into_iter();
+        let pairs = held.filter_map(|(worker, vacancy)| Some((worker, vacancy?))).collect();
+        self.live = Some(live);
+        self.terms = view.head.terms_changed;
+        Some(pairs)
+    }
+
+    /// What the market promises; forgets an engine that does not go by its terms any more.
+    fn check(&mut self, view: &View) -> Option<Promise> {
+        if self.terms != view.head.terms_changed {
+            self.live = None;
+        }
+        match view.head.settings.clearing {
+            Clearing::Continuous(promise) => Some(promise),
+            _ => {
+                self.live = None;
+                None
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        view: &View,
+        promise: Promise,
+    ) -> Option<Vec<(WorkerSlot, Option<VacancySlot>)>> {
+        let live = Live::clear(view.problem(), promise, &Control::default()).ok()?;
+        let held = live.held_by_all();
+        self.live = Some(live);
+        self.terms = view.head.terms_changed;
+        Some(held)
+    }
+}
+
+fn is_large(view: &View) -> bool {
+    view.workers.len() + view.vacancies.len() > SMALL
+}
+
+fn settlement(
+    view: &View,
+    promise: Promise,
+    held: &[(WorkerSlot, Option<VacancySlot>)],
+) -> Option<Settlement> {
+    let rematch = view.rematch_to(held);
+    let waits = view.head.changes != view.head.changes_cleared || !view.head.worker_optimal;
+    if rematch.is_empty() && !waits {
+        return None;
+    }
+    let count =
+        |why: Ended| rematch.ended.iter().filter(|(.., ended)| *ended == why).count() as u32;
+    let (displaced, improved) = (count(Ended::Displaced), count(Ended::Rematched));
+    let mut effects = Vec::new();
+    if !rematch.is_empty() {
+        effects.push(Effect::Rematched(Arc::<Rematch>::new(rematch)));
+    }
+    effects.push(Effect::Settled(promise));
+    Some(Settlement { effects, displaced, improved })
+}
+
+/// What an effect, which has been applied, is to the engine.
+fn change(view: &View, effect: &Effect) -> Option<Change> {
+    match effect {
+        Effect::WorkerPut { slot, .. } => Some(Change::Worker(view.worker(*slot).seeker(*slot))),
+        Effect::WorkerLeft { slot, .. } => Some(Change::WorkerLeft(*slot)),
+        Effect::VacancyPut { slot, status, .. } => Some(match status {
+            VacancyStatus::Open => Change::Vacancy(view.vacancy(*slot).post(*slot)),
+            _ => Change::VacancyLeft(*slot),
+        }),
+        Effect::VacancyLeft { slot, .. } => Some(Change::VacancyLeft(*slot)),
+        Effect::Unmatched { worker, ended: Ended::Declined(_), .. } => {
+            Some(Change::Worker(view.worker(*worker).seeker(*worker)))
+        }
+        Effect::Placed { worker, .. } => Some(Change::Placed(*worker)),
+        _ => None,
+    }
+}
+
+/// Everything that is not as it was at a revision: who has left first.
+fn changes_since(view: &View, revision: Revision) -> Vec<Change> {
+    let (mut left, mut here) = (Vec::new(), Vec::new());
+    for (at, row) in view.workers.iter().enumerate().filter(|(_, row)| row.revision > revision) {
+        let slot = WorkerSlot::from_offset(at);
+        match row.status.in_pool() {
+            true => here.push(Change::Worker(row.seeker(slot))),
+            false => left.push(Change::WorkerLeft(slot)),
+        }
+    }
+    for (at, row) in view.vacancies.iter().enumerate().filter(|(_, row)| row.revision > revision) {
+        let slot = VacancySlot::from_offset(at);
+        match row.status {
+            VacancyStatus::Open => here.push(Change::Vacancy(row.post(slot))),
+            _ => left.push(Change::VacancyLeft(slot)),
+        }
+    }
+    left.append(&mut here);
+    left
+}
