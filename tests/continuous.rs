@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Random, random};
-use gale::domain::{Promise, Side, VacancySlot, WorkerSlot};
+use gale::domain::{CapOrder, Promise, Side, VacancySlot, WorkerSlot};
 use gale::matching::live::{Change, Live};
 use gale::matching::naive::Twin;
 use gale::matching::{Control, Matching, Post, Problem, Seeker, clear};
@@ -39,6 +39,7 @@ struct Seen {
     closed: u64,
     declined: u64,
     placed: u64,
+    resized: u64,
 }
 
 /// A market by slots, as the test keeps it.
@@ -77,7 +78,7 @@ impl Model {
 
     /// Something happens.
     fn step(&mut self, random: &mut Random, seen: &mut Seen) -> Option<Change> {
-        match random.below(9) {
+        match random.below(10) {
             0 => self.worker_comes(random, seen),
             1 => self.worker_changes(random, seen),
             2 => self.worker_leaves(random, seen),
@@ -85,6 +86,7 @@ impl Model {
             4 | 5 => self.openings_change(random, seen),
             6 => self.vacancy_closes(random, seen),
             7 => self.decline(random, seen),
+            8 => self.cap_changes(random, seen),
             _ => self.place(random, seen),
         }
     }
@@ -168,6 +170,14 @@ impl Model {
         Some(Change::VacancyLeft(slot))
     }
 
+    fn cap_changes(&mut self, random: &mut Random, seen: &mut Seen) -> Option<Change> {
+        let set = some(random, self.problem.sets.len())?;
+        seen.resized += 1;
+        let capacity = &mut self.problem.sets[set].capacity;
+        *capacity = if random.one_in(2) { *capacity + 1 } else { random.below(4) };
+        Some(Change::Capacity(set as u32, *capacity))
+    }
+
     fn decline(&mut self, random: &mut Random, seen: &mut Seen) -> Option<Change> {
         let at = some(random, self.problem.workers.len())?;
         let seeker = &mut self.problem.workers[at];
@@ -186,8 +196,11 @@ impl Model {
         let vacancy = self.held.remove(&self.problem.workers[at].slot)?;
         seen.placed += 1;
         let seeker = self.problem.workers.remove(at);
-        let post = self.problem.vacancies.iter_mut().find(|post| post.slot == vacancy).unwrap();
-        post.openings -= 1;
+        let at = self.problem.vacancies.iter().position(|post| post.slot == vacancy).unwrap();
+        self.problem.vacancies[at].openings -= 1;
+        for set in self.problem.sets_around(at).collect::<Vec<_>>() {
+            self.problem.sets[set].capacity -= 1;
+        }
         Some(Change::Placed(seeker.slot))
     }
 }
@@ -196,11 +209,19 @@ fn some(random: &mut Random, count: usize) -> Option<usize> {
     (count > 0).then(|| random.below(count as u64) as usize)
 }
 
-/// Takes a market through its steps.
-fn walk(seed: u64, promise: Promise, seen: &mut Seen) {
+/// The market of a seed, with caps or without.
+fn market(seed: u64, capped: bool) -> Problem {
     let (mut problem, _) = random::market(seed);
-    problem.sets.clear();
-    problem.set_of_city.iter_mut().for_each(|set| *set = None);
+    if !capped {
+        problem.sets.clear();
+        problem.set_of_city.iter_mut().for_each(|set| *set = None);
+    }
+    Arc::make_mut(&mut problem.settings).cap_order = CapOrder::Score;
+    problem
+}
+
+/// Takes a market through its steps.
+fn walk(seed: u64, problem: Problem, promise: Promise, seen: &mut Seen) {
     let matching = clear(&problem, Side::Worker, &Control::default()).unwrap().matching;
     let mut live = Live::of(problem.clone(), &matching, promise);
     let mut random = Random(seed ^ 0x11FE);
@@ -237,9 +258,23 @@ fn walk(seed: u64, promise: Promise, seen: &mut Seen) {
 fn promises_hold_after_every_step() {
     let mut seen = Seen::default();
     for seed in seeds(1_600) {
-        walk(seed, Promise::Stable, &mut seen);
-        walk(seed, Promise::WorkerOptimal, &mut seen);
+        walk(seed, market(seed, false), Promise::Stable, &mut seen);
+        walk(seed, market(seed, false), Promise::WorkerOptimal, &mut seen);
     }
     println!("{seen:#?}");
     assert!(std::env::var("GALE_SEED").is_ok() || seen.rotations > 0, "no rotation was seen");
+}
+
+/// Goal: the same inside forests of caps, where the market is promised to be stable.
+#[test]
+fn capped_markets_are_stable_after_every_step() {
+    let mut seen = Seen::default();
+    for seed in seeds(6_000) {
+        let problem = market(seed, true);
+        if !problem.sets.is_empty() {
+            walk(seed, problem, Promise::Stable, &mut seen);
+        }
+    }
+    println!("{seen:#?}");
+    assert!(std::env::var("GALE_SEED").is_ok() || seen.resized > 0, "no cap has changed");
 }

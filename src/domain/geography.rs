@@ -268,6 +268,12 @@ impl Geography {
         };
     }
 
+    /// Whether any city or region has an intake cap.
+    pub fn has_caps(&self) -> bool {
+        self.cities.iter().any(|city| city.intake_cap.is_some())
+            || self.regions.iter().any(|region| region.intake_cap.is_some())
+    }
+
     /// The regions around `region`, itself first, up to the root.
     pub fn ancestry(&self, region: Option<RegionIx>) -> impl Iterator<Item = RegionIx> + '_ {
         std::iter::successors(region, |ix| self.region(*ix).parent)

@@ -142,6 +142,19 @@ impl Settings {
         self.check_continuous()
     }
 
+    /// Refuses to promise the workers' optimum after every command where there are caps.
+    pub fn check_promise_in_caps(&self, field: &str) -> Result<(), Violation> {
+        match self.clearing {
+            Clearing::Continuous(Promise::WorkerOptimal) => Err(Violation::new(
+                Reason::UnsupportedMechanism,
+                field,
+                "a market with intake caps that is cleared continuously is STABLE: \
+                 no rule is proved that keeps it WORKER_OPTIMAL",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses what cannot be promised after every command.
     fn check_continuous(&self) -> Result<(), Violation> {
         let Clearing::Continuous(promise) = self.clearing else { return Ok(()) };

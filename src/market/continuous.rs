@@ -152,5 +152,9 @@ fn changes_since(view: &View, revision: Revision) -> Vec<Change> {
         }
     }
     left.append(&mut here);
+    if view.head.placed_since_snapshot {
+        let sets = (0..).zip(view.cap_sets().0);
+        left.extend(sets.map(|(set, cap)| Change::Capacity(set, cap.capacity)));
+    }
     left
 }

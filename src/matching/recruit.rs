@@ -139,6 +139,18 @@ impl Recruiting {
         }
     }
 
+    /// All desirers of a place, best first.
+    pub fn desirers(
+        &self,
+        index: &Index,
+        seats: &Seats,
+        desk: &mut Desk,
+        place: u32,
+    ) -> Vec<Recruit> {
+        let found = self.scan(index, seats, desk, place, usize::MAX).best;
+        found.into_iter().rev().map(|candidate| recruit(index, candidate)).collect()
+    }
+
     /// The best desirer of every one of some places.
     pub fn best_desirers(
         &self,
@@ -206,10 +218,7 @@ impl<'e> Clerk for Looking<'e, '_> {
     fn answer(&self, state: &Self::State, desk: &mut Desk, place: u32) -> Option<Recruit> {
         let (recruiting, seats) = state;
         let found = recruiting.scan(self.index, seats, desk, place, 1).best;
-        found.last().map(|(key, value)| {
-            let worker = self.index.ranks.worker_at(key.rank());
-            Recruit { worker, value: *value, key: *key }
-        })
+        found.last().map(|candidate| recruit(self.index, *candidate))
     }
 }
 
@@ -299,7 +308,7 @@ impl<'e, 'p> Scan<'e, 'p> {
             rank: at.rank,
             room,
             below,
-            best: BinaryHeap::with_capacity(room + 1),
+            best: BinaryHeap::with_capacity(room.min(KEPT_MAX) + 1),
         }
     }
 
@@ -462,6 +471,10 @@ impl<'e, 'p> Scan<'e, 'p> {
         let pair = self.terms.pair(worker, self.vacancy);
         pair.worker_accepts.then_some(pair.value)
     }
+}
+
+fn recruit(index: &Index, (key, value): Candidate) -> Recruit {
+    Recruit { worker: index.ranks.worker_at(key.rank()), value, key }
 }
 
 /// How many candidates the vacancy at `place` keeps of one scan, while workers only improve.

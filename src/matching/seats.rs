@@ -135,6 +135,11 @@ impl Seats {
         self.place_of[w as usize] = GONE;
     }
 
+    /// A worker who was taken for gone is back, and holds nothing.
+    pub fn restore_worker(&mut self, w: u32) {
+        self.place_of[w as usize] = NOWHERE;
+    }
+
     /// The index has one more place, the last; everything is free there.
     pub fn add_place(&mut self, index: &Index) {
         let place = self.held.len() as u32;
@@ -152,6 +157,27 @@ impl Seats {
     pub fn set_openings(&mut self, index: &Index, place: u32, openings: u32) {
         self.openings[place as usize] = openings;
         self.refresh(index, place);
+    }
+
+    /// A set may hold so many matches from now on; no more are held.
+    pub fn set_capacity(&mut self, set: u32, capacity: u64) {
+        self.sets[set as usize].capacity = capacity;
+    }
+
+    /// How many matches a set may hold.
+    pub fn capacity(&self, set: u32) -> u64 {
+        self.sets[set as usize].capacity
+    }
+
+    /// How many are held in a set.
+    pub fn count_in(&self, set: u32) -> u64 {
+        self.sets[set as usize].marks.len() as u64
+    }
+
+    /// The place whose worst is the worst of all in a set (`SCORE`).
+    pub fn last_in(&self, index: &Index, set: u32) -> Option<u32> {
+        let mark = *self.sets[set as usize].marks.first()?;
+        Some(self.marked_place(index, mark))
     }
 
     /// How many are held at `place`, of how many openings.
@@ -296,10 +322,15 @@ impl Seats {
         };
         let set = self.sets_around(index, index.city(place)).find(over)?;
         let mark = *self.sets[set as usize].marks.first()?;
-        Some(match self.by_targets {
+        Some(self.marked_place(index, mark))
+    }
+
+    /// The place of the match behind a mark.
+    fn marked_place(&self, index: &Index, mark: u128) -> u32 {
+        match self.by_targets {
             true => self.by_id[(!mark >> 32) as u32 as usize],
             false => index.place_of[index.ranks.vacancy_at(u32::MAX - mark as u32) as usize],
-        })
+        }
     }
 
     /// The worst of those held at `place` leaves, and is returned.

@@ -409,7 +409,7 @@ impl View {
     }
 
     /// The capacities that the placements have left, and by city the innermost of them.
-    pub(super) fn cap_sets(&self) -> (Vec<CapSet>, Vec<Option<u32>>) {
+    pub fn cap_sets(&self) -> (Vec<CapSet>, Vec<Option<u32>>) {
         let geography = &*self.head.geography;
         let places = self.capped_places();
         let mut set_of_region = vec![None; geography.regions.len()];

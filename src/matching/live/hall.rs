@@ -142,7 +142,7 @@ impl Hall {
         displaced
     }
 
-    fn touch(&mut self, index: &Index, w: u32) {
+    pub fn touch(&mut self, index: &Index, w: u32) {
         self.touched.push(index.problem.workers[w as usize].slot);
     }
 

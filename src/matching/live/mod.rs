@@ -16,9 +16,12 @@
 //!   she held is free in turn. The result is stable, but workers may have something
 //!   better in common: rotations, which [`Promise::WorkerOptimal`] eliminates (`rotations`).
 //!
+//! Inside caps both are kept with sets in mind (`caps`).
+//!
 //! A worker who changes, or who declines, leaves first (a chain) and then comes (deferred
 //! acceptance): the other order is not stable.
 
+mod caps;
 mod hall;
 mod rotations;
 
@@ -39,8 +42,11 @@ pub enum Change {
     Vacancy(Post),
     /// A vacancy leaves the pool.
     VacancyLeft(VacancySlot),
-    /// A held match is final: the worker leaves the pool, and her place with her.
+    /// A held match is final: the worker leaves the pool, her place with her, and her room in
+    /// the sets around it.
     Placed(WorkerSlot),
+    /// The set with that number may hold so many from now on.
+    Capacity(u32, u64),
 }
 
 /// What changes have led to.
@@ -97,9 +103,11 @@ impl Live {
     /// Goes on from a stable matching of a problem; worker-optimal, if that is promised.
     ///
     /// # Panics
-    /// If there are caps.
+    /// If there are caps by `TARGETS`, or caps and more is promised than a stable matching.
     pub fn of(problem: Problem, matching: &Matching, promise: Promise) -> Self {
-        assert!(problem.sets.is_empty(), "caps are not kept continuously");
+        let capped = !problem.sets.is_empty();
+        assert!(!capped || !problem.by_targets(), "no rule keeps TARGETS stable");
+        assert!(!capped || promise == Promise::Stable, "inside caps nothing more is proved");
         let layout = Layout::of(&problem, Means::all());
         let index = Index::on(&problem, &layout);
         let hall = Hall::of(&index, matching);
@@ -144,6 +152,7 @@ impl Live {
                 Change::Vacancy(post) => self.vacancy_comes(post),
                 Change::VacancyLeft(slot) => self.vacancy_leaves(slot),
                 Change::Placed(slot) => self.placed(slot),
+                Change::Capacity(set, capacity) => self.capacity_changes(set, capacity),
             }
             if self.late > LATE_MIN + self.early / 4 {
                 self.lay_out_anew();
@@ -237,6 +246,9 @@ impl Live {
         let Some(w) = self.workers.take(slot.at()) else { return };
         self.late += 1;
         let index = Index::on(&self.problem, &self.layout);
+        if self.is_capped() {
+            return self.hall.remove_worker_in_caps(&index, w);
+        }
         let (left, worth) = self.hall.remove_worker(&index, w);
         let mut moved = vec![(w, worth)];
         if let Some(place) = left {
@@ -264,7 +276,11 @@ impl Live {
         } else {
             self.lay_out_anew();
         }
-        self.refit(self.vacancies.get(slot.at()).unwrap_or(v));
+        let v = self.vacancies.get(slot.at()).unwrap_or(v);
+        let index = Index::on(&self.problem, &self.layout);
+        // Before it, there was none of it.
+        self.hall.seats.set_openings(&index, index.place_of[v as usize], 0);
+        self.refit(v);
     }
 
     fn vacancy_leaves(&mut self, slot: VacancySlot) {
@@ -278,6 +294,10 @@ impl Live {
     fn refit(&mut self, v: u32) {
         let index = Index::on(&self.problem, &self.layout);
         let place = index.place_of[v as usize];
+        if self.is_capped() {
+            let openings = index.post(place).openings;
+            return self.hall.refit_in_caps(&index, place, openings);
+        }
         self.hall.shrink(&index, place);
         let mut moved = Vec::new();
         self.hall.fill(&index, place, &mut moved);
@@ -292,10 +312,21 @@ impl Live {
         }
         let index = Index::on(&self.problem, &self.layout);
         let (left, worth) = self.hall.remove_worker(&index, w);
-        if let Some(place) = left {
-            self.hall.shrink(&index, place);
+        let Some(place) = left else { return self.repair(vec![(w, worth)]) };
+        let openings = index.post(place).openings;
+        for set in self.hall.shrink_around(&index, place, openings) {
+            self.problem.sets[set as usize].capacity = self.hall.seats.capacity(set);
         }
         self.repair(vec![(w, worth)]);
+    }
+
+    fn capacity_changes(&mut self, set: u32, capacity: u64) {
+        self.problem.sets[set as usize].capacity = capacity;
+        self.hall.resize_set(&Index::on(&self.problem, &self.layout), set, capacity);
+    }
+
+    fn is_capped(&self) -> bool {
+        !self.problem.sets.is_empty()
     }
 
     /// Eliminates what rotations there may be since workers have moved up from what they

@@ -27,6 +27,7 @@ impl State {
             batch,
             |spec| (spec.id.clone(), spec.id.to_string()),
             |spec, effects| {
+                self.check_cap(spec.intake_cap)?;
                 let known = scratch.region_named(spec.id.as_str());
                 if known.is_none() && scratch.regions.len() == REGIONS_MAX {
                     return Err(full("regions", REGIONS_MAX));
@@ -71,6 +72,7 @@ impl State {
             batch,
             |spec| (spec.id.clone(), spec.id.to_string()),
             |spec, effects| {
+                self.check_cap(spec.intake_cap)?;
                 let known = scratch.city_named(spec.id.as_str());
                 if known.is_none() && scratch.cities.len() == CITIES_MAX {
                     return Err(full("cities", CITIES_MAX));
@@ -98,6 +100,12 @@ impl State {
                 Ok(0)
             },
         )
+    }
+
+    /// Refuses a cap that the market's promise has no room for.
+    fn check_cap(&self, cap: Option<u64>) -> Result<(), Violation> {
+        let settings = &self.view.head.settings;
+        cap.map_or(Ok(()), |_| settings.check_promise_in_caps("intake_cap"))
     }
 
     pub(super) fn set_move_costs(

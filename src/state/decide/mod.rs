@@ -126,6 +126,9 @@ impl State {
         let mut settings = (*head.settings).clone();
         changes.iter().for_each(|change| settings.apply(change));
         settings.check().map_err(|v| v.within("market.settings"))?;
+        if head.geography.has_caps() {
+            settings.check_promise_in_caps("market.settings.clearing.promise")?;
+        }
         if display_name != head.display_name || settings != *head.settings {
             let settings = Arc::new(settings);
             draft.effects.push(Effect::SettingsChanged { display_name, settings });
