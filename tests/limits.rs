@@ -593,8 +593,16 @@ fn rounds_of_a_market() {
 #[test]
 fn outcomes_of_a_market() {
     let key = |n: usize| RequestKey { id: RequestId(Uuid::from_u128(n as u128)), fingerprint: 0 };
-    let plain =
-        Outcome { revision: Revision(1), errors: vec![], made: None, placed: 7, round: None };
+    let plain = Outcome {
+        revision: Revision(1),
+        errors: vec![],
+        made: None,
+        placed: 7,
+        round: None,
+        standing: Standing::Stable,
+        displaced: 0,
+        improved: 0,
+    };
     let made: Arc<[Uuid]> = vec![Uuid::nil(); BATCH_MAX].into();
     let large = Outcome { made: Some(made), ..plain.clone() };
     let by_bytes = OUTCOMES_BYTES_MAX / large.bytes();

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use support::audit;
+use support::choice::Choice;
 use support::world::*;
 use uuid::Uuid;
 
@@ -23,30 +24,7 @@ const VACANCIES: u64 = 5;
 const OPERATIONS: usize = 60;
 const KINDS: u8 = 28;
 
-/// A small source of choices (SplitMix64, Steele, Lea and Flood 2014).
-struct Choice(u64);
-
 impl Choice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize].clone()
-    }
-
     /// A number of somebody: mostly one that may exist.
     fn worker(&mut self) -> u64 {
         1 + self.below(WORKERS + 1)
@@ -339,7 +317,8 @@ impl Case {
         let mut again = State::new(market_name(), self.world.capacity);
         let mut effects = Vec::new();
         for envelope in &self.world.envelopes {
-            let Ok(decision) = again.decide(envelope) else { continue };
+            let Ok(mut decision) = again.decide(envelope) else { continue };
+            decision.effects.extend(decision.remembrance());
             for effect in decision.effects {
                 again.evolve(decision.revision, &effect);
                 effects.push((decision.revision, effect));

@@ -121,30 +121,19 @@ impl Owner {
     ) -> Result<Arc<Outcome>, Error> {
         self.now = self.now.max(envelope.at);
         envelope.at = self.now;
-        let Decision { revision, mut effects, mut outcome, remember } =
-            self.state.decide(&envelope)?;
-        if effects.is_empty() && remember.is_none() {
-            return Ok(outcome);
+        let mut decision = self.state.decide(&envelope)?;
+        if decision.effects.is_empty() && decision.remember.is_none() {
+            return Ok(decision.outcome);
         }
         self.snapshot = None;
-        let mut change = Change { revision, foreseen, ..Change::default() };
-        change.apply(&mut self.state, &effects);
-        let settled = (!effects.is_empty())
-            .then(|| self.continuous.follow(self.state.view(), &effects))
-            .flatten();
-        let answer = Arc::make_mut(&mut outcome);
-        if let Some(mut settled) = settled {
-            change.apply(&mut self.state, &settled.effects);
-            effects.append(&mut settled.effects);
-            answer.displaced = settled.displaced;
-            answer.improved = settled.improved;
+        let mut change = Change { revision: decision.revision, foreseen, ..Change::default() };
+        change.apply(&mut self.state, &decision.effects);
+        self.settle(&mut decision, &mut change);
+        if let Some(effect) = decision.remembrance() {
+            change.apply(&mut self.state, std::slice::from_ref(&effect));
+            decision.effects.push(effect);
         }
-        answer.standing = self.state.view().head.standing();
-        if let Some(key) = remember {
-            let remembered = Effect::Remembered { key, outcome: outcome.clone() };
-            change.apply(&mut self.state, std::slice::from_ref(&remembered));
-            effects.push(remembered);
-        }
+        let Decision { revision, effects, outcome, .. } = decision;
         let entry = Entry { revision, at: envelope.at, effects: effects.into() };
         if let Err(error) = self.journal.append(&entry) {
             error!(market = %self.market.name, %error, "the journal failed");
@@ -154,6 +143,21 @@ impl Owner {
         self.publish(&entry, &change.touched, change.events.into());
         self.follow(&entry);
         Ok(outcome)
+    }
+
+    /// Adds to a decision, which has been applied, what makes the market stable again if it
+    /// is cleared continuously, and to its answer what holds then.
+    fn settle(&mut self, decision: &mut Decision, change: &mut Change) {
+        let outcome = Arc::make_mut(&mut decision.outcome);
+        if !decision.effects.is_empty()
+            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects)
+        {
+            change.apply(&mut self.state, &settled.effects);
+            decision.effects.extend(settled.effects);
+            outcome.displaced = settled.displaced;
+            outcome.improved = settled.improved;
+        }
+        outcome.standing = self.state.view().head.standing();
     }
 
     /// Shows what has happened: records first, then events, then the head, by which

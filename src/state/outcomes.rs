@@ -56,6 +56,7 @@ impl Outcomes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::view::Standing;
     use super::*;
     use crate::domain::Revision;
     use uuid::Uuid;
@@ -71,6 +72,9 @@ mod tests {
             made: None,
             placed: 0,
             round: None,
+            standing: Standing::Stable,
+            displaced: 0,
+            improved: 0,
         })
     }
 

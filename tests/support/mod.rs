@@ -4,5 +4,6 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub mod audit;
+pub mod choice;
 pub mod server;
 pub mod world;

@@ -298,7 +298,8 @@ impl World {
         let envelope = Envelope { at: Millis(self.now), request, command };
         let before = self.state.view().head.revision;
         self.envelopes.push(envelope.clone());
-        let decision = self.state.decide(&envelope)?;
+        let mut decision = self.state.decide(&envelope)?;
+        decision.effects.extend(decision.remembrance());
         let mut events = Vec::new();
         for effect in &decision.effects {
             events::derive(self.state.view(), decision.revision, effect, &mut events);

@@ -27,6 +27,14 @@ pub struct Decision {
     pub remember: Option<RequestKey>,
 }
 
+impl Decision {
+    /// The last effect of a command that has a name: its answer is remembered.
+    pub fn remembrance(&self) -> Option<Effect> {
+        let outcome = self.outcome.clone();
+        self.remember.map(|key| Effect::Remembered { key, outcome })
+    }
+}
+
 /// A decision in the making.
 #[derive(Default)]
 struct Draft {
