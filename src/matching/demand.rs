@@ -125,6 +125,8 @@ struct Front {
 #[derive(Clone, Copy)]
 enum Node {
     City(CityIx),
+    /// What came later in a city.
+    Late(CityIx),
     Lens,
     Cell(u32),
 }
@@ -148,7 +150,7 @@ impl Ord for Front {
     /// what may hold further cells comes before cells.
     fn cmp(&self, other: &Self) -> Ordering {
         let number = |front: &Self| match front.node {
-            Node::City(_) | Node::Lens => NOWHERE,
+            Node::City(_) | Node::Late(_) | Node::Lens => NOWHERE,
             Node::Cell(cell) => cell,
         };
         self.reach.cmp(&other.reach).then_with(|| number(self).cmp(&number(other)))
@@ -324,10 +326,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             Mobility::HomeOnly => {}
             Mobility::Listed(cities) => cities.iter().for_each(|city| self.open_away(*city)),
             Mobility::Any if self.scratch.lens.is_some() => self.open_lens(),
-            Mobility::Any => {
-                let cities = (0..self.index.quarters.len()).map(CityIx::from_offset);
-                cities.for_each(|city| self.open_away(city));
-            }
+            Mobility::Any => self.open_all(),
         }
         self.advance();
     }
@@ -342,16 +341,34 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// All of a city.
     fn open(&mut self, city: CityIx) {
         self.open_city(city, 0);
+        let annual = self.locality(city).annual;
+        self.open_late(city, annual);
+    }
+
+    /// What came later in a city.
+    fn open_late(&mut self, city: CityIx, annual: i64) {
         let quarter = &self.index.quarters[city.at()];
-        for block in 0..quarter.late_screens.blocks() {
-            let locality = self.locality(city);
-            let mut passed = self.screen(&quarter.late_screens, block);
-            while passed != 0 {
-                let lane = passed.trailing_zeros() as usize;
-                passed &= passed - 1;
-                let fit = fit_of(&self.scratch.bounds, lane);
-                self.open_cell(quarter.late[block * LANES + lane], fit, &locality);
+        if !quarter.late.is_empty() {
+            self.push(Node::Late(city), 0, 0, quarter.late_top - annual + self.fit_worth_max);
+        }
+    }
+
+    /// All cities but home, one by one: what a city is to her is reckoned when it is its turn.
+    fn open_all(&mut self) {
+        self.reckon_moves();
+        self.away = Away::of(&self.terms, self.worker, 0);
+        for city in (0..self.index.quarters.len()).map(CityIx::from_offset) {
+            if city == self.worker.home {
+                continue;
             }
+            let annual = self.scratch.annual[city.at()];
+            let cells = self.index.quarters[city.at()].cells.clone();
+            let first = self.index.cells[cells.start as usize..cells.end as usize].first();
+            let enough = |real: &i64| *real - annual >= self.away.reserve;
+            if let Some(top_real) = first.map(|cell| cell.top_real).filter(enough) {
+                self.push(Node::City(city), 0, 0, top_real - annual + self.fit_worth_max);
+            }
+            self.open_late(city, annual);
         }
     }
 
@@ -431,6 +448,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             }
             match front.node {
                 Node::City(city) => self.search_city(city, front.from),
+                Node::Late(city) => self.search_late(city),
                 Node::Lens => self.search_lens(front.from as usize),
                 Node::Cell(cell) => self.search_cell(cell, front),
             }
@@ -471,13 +489,33 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
                 let lane = passed.trailing_zeros();
                 passed &= passed - 1;
                 let number = quarter.cells.start + (block * LANES) as u32 + lane;
+                let fit = fit_of(&self.scratch.bounds, lane as usize);
+                let best = self.terms.score(fit, 0, locality.local);
+                // Most cells are passed over for this, without a look at them.
+                if Key::new(best, self.rank) <= self.standing.cell_floor(number) {
+                    continue;
+                }
                 if index.cells[number as usize].top_salary < locality.least {
                     return;
                 }
-                self.open_cell(number, fit_of(&self.scratch.bounds, lane as usize), &locality);
+                self.open_cell(number, fit, &locality);
             }
         }
         self.open_city(city, end as u32);
+    }
+
+    fn search_late(&mut self, city: CityIx) {
+        let quarter = &self.index.quarters[city.at()];
+        let locality = self.locality(city);
+        for block in 0..quarter.late_screens.blocks() {
+            let mut passed = self.screen(&quarter.late_screens, block);
+            while passed != 0 {
+                let lane = passed.trailing_zeros() as usize;
+                passed &= passed - 1;
+                let fit = fit_of(&self.scratch.bounds, lane);
+                self.open_cell(quarter.late[block * LANES + lane], fit, &locality);
+            }
+        }
     }
 
     /// A cell in which her fit is `fit` at most.

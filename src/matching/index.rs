@@ -68,9 +68,10 @@ pub(super) struct Quarter {
     pub cells: Range<u32>,
     /// Which of them could take a worker of given levels.
     pub screens: Screens,
-    /// Cells that came later, in no order, and screens of their own.
+    /// Cells that came later, in no order, screens of their own, and their best real salary.
     pub late: Vec<u32>,
     pub late_screens: Screens,
+    pub late_top: i64,
 }
 
 /// See the module: a problem, and how its vacancies are laid out.
@@ -197,6 +198,7 @@ impl Layout {
         let lane = quarter.late.len();
         quarter.late_screens.push(&self.numbering, &self.fitting, lane, &list);
         quarter.late.push(number);
+        quarter.late_top = quarter.late_top.max(at.real);
         let (top_salary, top_real) = (at.salary, at.real);
         self.cells.push(Cell { list, city, places: place..place + 1, top_salary, top_real });
     }
@@ -249,7 +251,8 @@ impl Layout {
             let screens = Screens::of(&self.numbering, &self.fitting, lists);
             let cells = start as u32..next as u32;
             let (late, late_screens) = Default::default();
-            self.quarters.push(Quarter { cells, screens, late, late_screens });
+            let late_top = i64::MIN;
+            self.quarters.push(Quarter { cells, screens, late, late_screens, late_top });
         }
     }
 }

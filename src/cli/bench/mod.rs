@@ -5,18 +5,24 @@
 //! | `clear` | a generated market of any size, cleared and checked |
 //! | `national` | the same for the whole country |
 //! | `lists` | published instances of explicit lists |
+//! | `updates` | changes of a market that is stable after every one |
 //! | `growth` | `clear` at a row of sizes: the plot of docs/PERFORMANCE.md |
 //! | `market` | a generated market as a clearing's problem |
 //! | `run` | clearing it, checking it, and the figures of both |
+//! | `stream` | what happens to a market, change by change |
+//! | `draws` | the draws of a seed |
 //! | `plot` | the drawing |
 
 mod clear;
+mod draws;
 mod growth;
 mod lists;
 mod market;
 mod national;
 mod plot;
 mod run;
+mod stream;
+mod updates;
 
 use super::error::Error;
 use super::output::Output;
@@ -44,6 +50,7 @@ enum Command {
     National(national::Args),
     Lists(lists::Args),
     Growth(growth::Args),
+    Updates(updates::Args),
 }
 
 /// Runs the benchmark, which keeps all cores: nothing else waits in this process.
@@ -53,6 +60,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
         Command::National(args) => national::run(args, output),
         Command::Lists(args) => lists::run(args, output),
         Command::Growth(args) => growth::run(args, output),
+        Command::Updates(args) => updates::run(args, output),
     }
 }
 

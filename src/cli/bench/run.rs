@@ -1,6 +1,7 @@
 //! One clearing, measured: cleared, checked by the certificate, and sampled.
 
 use super::Mechanism;
+use super::draws::Draws;
 use super::market;
 use crate::cli::error::Error;
 use crate::cli::output::{Column, Output, Table, bar, percent, thousands};
@@ -150,14 +151,14 @@ fn measure(
 }
 
 /// What something took.
-struct Spent {
-    wall: Duration,
-    cpu: Duration,
+pub(super) struct Spent {
+    pub wall: Duration,
+    pub cpu: Duration,
 }
 
 /// Does the work while another thread shows how far it is. What that thread costs, ten
 /// looks a second, is in the processor time.
-fn timed<T>(work: impl FnOnce(&Control) -> T) -> (Spent, T) {
+pub(super) fn timed<T>(work: impl FnOnce(&Control) -> T) -> (Spent, T) {
     let control = Control::default();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -192,11 +193,8 @@ fn show(control: &Control, done: &AtomicBool) {
 
 /// Some workers, each equally likely to be among them, with repetitions in a small market.
 fn sample(workers: usize, seed: u64) -> Vec<usize> {
-    let draw = |number: u64| {
-        let bits = xxhash_rust::xxh3::xxh3_64_with_seed(&number.to_le_bytes(), seed);
-        ((u128::from(bits) * workers as u128) >> 64) as usize
-    };
-    (0..SAMPLE.min(workers) as u64).map(draw).collect()
+    let mut draws = Draws::of(seed);
+    (0..SAMPLE.min(workers)).map(|_| draws.below(workers)).collect()
 }
 
 /// How many vacancies the workers of the sample would take and be taken by, in all: every
