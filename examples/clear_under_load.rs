@@ -12,33 +12,24 @@
 //! after the other: changed ones, and now and then a new one. Calls are told apart
 //! by what the round was doing while they waited.
 
+#[path = "load/mod.rs"]
+mod load;
+
 use clap::Parser;
-use gale::domain::VacancySpec;
-use gale::generate::{Generator, Plan, Scale};
-use gale::grpc::specs;
 use gale::proto::v1::market_service_client::MarketServiceClient;
 use gale::proto::v1::matching_service_client::MatchingServiceClient;
 use gale::proto::v1::pool_service_client::PoolServiceClient;
 use gale::proto::v1::verify_response::Step;
 use gale::proto::v1::{
-    Certificate, CreateMarketRequest, GetMarketRequest, GetRoundRequest, Round, RoundPhase,
-    RoundState, StartRoundRequest, UpsertCitiesRequest, UpsertRegionsRequest,
-    UpsertVacanciesRequest, UpsertWorkersRequest, VerifyRequest, Worker,
+    Certificate, GetMarketRequest, GetRoundRequest, Round, RoundPhase, RoundState,
+    StartRoundRequest, VerifyRequest, Worker,
 };
-use std::error::Error;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitCode, Stdio};
+use load::{MARKET, Result, Server, Size, load, upsert};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-
-const MARKET: &str = "load";
-/// Records of one upsert while loading.
-const BATCH: usize = 2_000;
-/// Workers that the clients change in turn.
-const KEPT: usize = 20_000;
 /// A client's every so manieth worker is a new one.
 const NEW_EVERY: usize = 50;
 /// How often the round is looked at.
@@ -49,12 +40,8 @@ const AROUND: Duration = Duration::from_secs(2);
 /// Writers while a market clears.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Workers of the market.
-    #[arg(long, default_value_t = 100_000)]
-    workers: u64,
-    /// Openings per 100 workers.
-    #[arg(long, default_value_t = 75)]
-    openings_percent: u64,
+    #[command(flatten)]
+    size: Size,
     /// Clients that write all the time.
     #[arg(long, default_value_t = 10)]
     clients: usize,
@@ -64,9 +51,6 @@ struct Args {
     /// Rounds, one after the other.
     #[arg(long, default_value_t = 1)]
     rounds: u32,
-    /// Seed of the market.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -89,10 +73,10 @@ fn main() -> ExitCode {
 async fn measure(args: &Args) -> Result<()> {
     let server = Server::start()?;
     let channel = server.connect().await?;
-    let kept = load(args, &channel).await?;
+    let kept = load(&args.size, &channel).await?;
     let at_rest = |when: &str| {
         let bytes = server.memory("VmRSS:");
-        println!("{when}: {} MB, {} bytes per worker", bytes >> 20, bytes / args.workers);
+        println!("{when}: {} MB, {} bytes per worker", bytes >> 20, bytes / args.size.workers);
     };
     tokio::time::sleep(AROUND).await;
     at_rest("resident, loaded");
@@ -103,103 +87,6 @@ async fn measure(args: &Args) -> Result<()> {
         println!("peak: {} MB", server.memory("VmHWM:") >> 20);
     }
     Ok(())
-}
-
-/// A server in a process of its own, which ends with this value.
-struct Server {
-    process: Child,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Result<Self> {
-        let arguments = ["--json", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments).env("GALE_LOG", "warn").stdout(Stdio::piped());
-        let mut process = command.spawn()?;
-        let stdout = process.stdout.take().ok_or("the server has no output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let ready: serde_json::Value = serde_json::from_str(&line)?;
-        let address = ready["grpc"].as_str().ok_or("the server did not say where it is")?;
-        Ok(Self { process, address: format!("http://{address}") })
-    }
-
-    async fn connect(&self) -> Result<Channel> {
-        Ok(Channel::from_shared(self.address.clone())?.connect().await?)
-    }
-
-    /// A line of the process's status, in bytes; 0 where the system does not say.
-    fn memory(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.process.id());
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, which the caller has seen by then.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Loads the market; returns some of its workers.
-async fn load(args: &Args, channel: &Channel) -> Result<Vec<Worker>> {
-    let started = Instant::now();
-    let plan = Plan { metros: 393, scale: Scale::WHOLE, seed: args.seed, ..Plan::default() };
-    let openings = args.workers * args.openings_percent / 100;
-    let generator = Generator::new(&plan).map_err(|violation| violation.to_string())?;
-    let generator = generator.with_totals(args.workers, openings);
-    let frame = generator.frame();
-    let mut markets = MarketServiceClient::new(channel.clone());
-    let market =
-        specs::market(MARKET, &frame.display_name, &frame.settings, Some(frame.lottery_seed));
-    markets.create_market(CreateMarketRequest { market: Some(market) }).await?;
-    let market = MARKET.to_owned();
-    let regions = frame.regions.iter().map(Into::into).collect();
-    let request = UpsertRegionsRequest { market: market.clone(), regions, ..Default::default() };
-    markets.upsert_regions(request).await?;
-    let cities = frame.cities.iter().map(Into::into).collect();
-    markets.upsert_cities(UpsertCitiesRequest { market, cities, ..Default::default() }).await?;
-    let mut vacancies = 0;
-    let mut kept = Vec::new();
-    let stride = (args.workers as usize / KEPT).max(1);
-    for metro in 0..generator.metros() {
-        let workers: Vec<Worker> = generator.workers(metro).map(|spec| (&spec).into()).collect();
-        kept.extend(workers.iter().step_by(stride).cloned());
-        for batch in workers.chunks(BATCH) {
-            upsert(&mut PoolServiceClient::new(channel.clone()), batch.to_vec()).await?;
-        }
-        let specs: Vec<VacancySpec> = generator.vacancies(metro).collect();
-        vacancies += specs.len();
-        for batch in specs.chunks(BATCH) {
-            let request = UpsertVacanciesRequest {
-                market: MARKET.to_owned(),
-                vacancies: batch.iter().map(Into::into).collect(),
-                ..UpsertVacanciesRequest::default()
-            };
-            PoolServiceClient::new(channel.clone()).upsert_vacancies(request).await?;
-        }
-    }
-    println!(
-        "loaded {} workers, {vacancies} vacancies, {openings} openings in {:.1} s",
-        args.workers,
-        started.elapsed().as_secs_f64()
-    );
-    Ok(kept)
-}
-
-async fn upsert(pools: &mut PoolServiceClient<Channel>, workers: Vec<Worker>) -> Result<()> {
-    let market = MARKET.to_owned();
-    let request = UpsertWorkersRequest { market, workers, ..UpsertWorkersRequest::default() };
-    let reply = pools.upsert_workers(request).await?.into_inner();
-    match reply.errors.first() {
-        None => Ok(()),
-        Some(error) => Err(error.message.clone().into()),
-    }
 }
 
 /// A call: when it went out, and how long it took.

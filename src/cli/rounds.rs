@@ -4,8 +4,8 @@ use super::client::{Client, incomplete};
 use super::error::Error;
 use super::output::{Column, Output, Table, bar, percent, spinner, thousands};
 use crate::proto::v1::{
-    Certificate, GetRoundRequest, Round, RoundPhase, RoundState, RoundSummary, StartRoundRequest,
-    VerifyRequest, verify_response::Step,
+    Certificate, GetRoundRequest, MatchingState, Round, RoundPhase, RoundState, RoundSummary,
+    StartRoundRequest, VerifyRequest, verify_response::Step,
 };
 use indicatif::ProgressBar;
 use std::time::Duration;
@@ -109,6 +109,7 @@ pub fn certificate_table(certificate: &Certificate) -> Table {
         ("pairs examined", thousands(certificate.pairs_examined)),
         ("blocking pairs", thousands(certificate.blocking_pairs)),
         ("violations", thousands(certificate.violations)),
+        ("holds", holds(certificate)),
         ("revision checked", thousands(certificate.revision)),
         ("checked in", format!("{} ms", thousands(certificate.verify_ms))),
         ("matching hash", certificate.matching_hash.clone()),
@@ -117,6 +118,14 @@ pub fn certificate_table(certificate: &Certificate) -> Table {
         table.row([name.to_owned(), value]);
     }
     table
+}
+
+/// What was found to hold, as the API names it.
+fn holds(certificate: &Certificate) -> String {
+    match certificate.holds() {
+        MatchingState::Unspecified => "nothing".to_owned(),
+        state => state.as_str_name().trim_start_matches("MATCHING_STATE_").to_owned(),
+    }
 }
 
 /// The certificate in one sentence.

@@ -383,6 +383,12 @@ fn certificate(checked: &Checked) -> pb::Certificate {
         workers: problem.workers.len() as u64,
         matched: checked.subject.matching.vacancy_of.iter().flatten().count() as u64,
         verify_ms: checked.took.as_millis() as u64,
+        holds: match (found.is_stable(), checked.worker_optimal) {
+            (false, _) => pb::MatchingState::Unspecified,
+            (true, false) => pb::MatchingState::Stable,
+            (true, true) => pb::MatchingState::WorkerOptimal,
+        }
+        .into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::owner::stop_process;
 use super::{Finished, Market, Message, Running};
 use crate::domain::{
-    Clearing, Promise, Reason, Revision, RoundId, VacancySlot, Violation, WorkerSlot,
+    Clearing, Promise, Reason, Revision, RoundId, Side, VacancySlot, Violation, WorkerSlot,
 };
 use crate::events::Foreseen;
 use crate::matching::live::Live;
@@ -38,6 +38,8 @@ pub struct Checked {
     pub of_last_round: bool,
     /// What was found.
     pub certificate: Certificate,
+    /// Whether it is the worker-optimal matching too.
+    pub worker_optimal: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -97,7 +99,19 @@ pub(crate) fn check(
 ) -> Result<Checked, Cancelled> {
     let started = Instant::now();
     let certificate = certify(&subject.problem, &subject.matching, control)?;
-    Ok(Checked { subject, of_last_round, certificate, took: started.elapsed() })
+    let worker_optimal = certificate.is_stable() && is_worker_optimal(&subject, control)?;
+    let took = started.elapsed();
+    Ok(Checked { subject, of_last_round, certificate, worker_optimal, took })
+}
+
+/// Whether it is what workers' proposals lead to.
+fn is_worker_optimal(subject: &LastCleared, control: &Control) -> Result<bool, Cancelled> {
+    match matching::clear(&subject.problem, Side::Worker, control) {
+        Ok(optimum) => Ok(optimum.matching == subject.matching),
+        Err(matching::Error::Cancelled(cancelled)) => Err(cancelled),
+        // Workers may propose in any market.
+        Err(_) => Ok(false),
+    }
 }
 
 /// The matching of a view as it stands, with the problem that it solves.

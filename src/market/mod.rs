@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 enum Message {
     /// Decide and apply a command.
     Submit {
-        envelope: Envelope,
+        envelope: Box<Envelope>,
         /// The command's share of the queue's bytes, given back once it is applied.
         room: OwnedSemaphorePermit,
         reply: oneshot::Sender<Result<Arc<Outcome>, Error>>,
@@ -179,7 +179,7 @@ impl Market {
         request: Option<RequestKey>,
         bytes: usize,
     ) -> Result<Arc<Outcome>, Error> {
-        let envelope = Envelope { at: self.clock.now(), request, command };
+        let envelope = Box::new(Envelope { at: self.clock.now(), request, command });
         let bytes = bytes.clamp(1, QUEUE_BYTES_MAX) as u32;
         let room =
             self.queue_bytes.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;

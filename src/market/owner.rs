@@ -55,7 +55,7 @@ impl Owner {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Submit { envelope, room, reply } => {
-                let answer = self.apply(envelope);
+                let answer = self.apply(*envelope);
                 drop(room);
                 // A caller who left has lost only the answer.
                 let _ = reply.send(answer);
