@@ -348,7 +348,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// What came later in a city.
     fn open_late(&mut self, city: CityIx, annual: i64) {
         let quarter = &self.index.quarters[city.at()];
-        if !quarter.late.is_empty() {
+        if !quarter.late.is_empty() && !mutants::active("late-vacancies-unseen") {
             self.push(Node::Late(city), 0, 0, quarter.late_top - annual + self.fit_worth_max);
         }
     }

@@ -75,7 +75,10 @@ impl Recruiting {
     /// A worker holds a vacancy of that value, or none (`i64::MIN`), which may be less than
     /// she had.
     pub fn changed(&mut self, index: &Index, w: u32, value: i64) {
-        self.roster.lower(index, w, value, need(index, value));
+        match mutants::active("need-not-lowered") {
+            false => self.roster.lower(index, w, value, need(index, value)),
+            true => self.roster.raise(w, value, need(index, value)),
+        }
     }
 
     /// Files the problem's last worker, who came later.

@@ -18,6 +18,7 @@ use super::super::recruit::bid;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::hall::Hall;
+use crate::mutants;
 use std::collections::{BTreeSet, BinaryHeap};
 
 /// Places that may have something to offer, with a bound from above on the bid of whom they
@@ -222,7 +223,9 @@ impl Hall {
 impl Offering {
     fn add(&mut self, index: &Index, hall: &Hall, mut room: Room) {
         room.sets.retain(|set| !hall.seats.is_full(*set));
-        room.places.extend(hall.offered(index, &room.sets));
+        if !mutants::active("set-chain-by-vacancy") {
+            room.places.extend(hall.offered(index, &room.sets));
+        }
         for place in room.places {
             let bound = Bid::new(Key::CLOSED, index.places[place as usize].rank);
             self.bids.push((bound, place));

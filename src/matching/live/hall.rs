@@ -9,6 +9,7 @@ use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::rotations::{Hint, Moved};
 use crate::domain::WorkerSlot;
+use crate::mutants;
 
 /// See the module.
 pub(super) struct Hall {
@@ -111,7 +112,8 @@ impl Hall {
             while let Some(recruit) = self.recruit(index, place) {
                 let worth = self.seats.worth_of(index, recruit.worker);
                 moved.push((recruit.worker, worth));
-                free.extend(self.seats.leave(index, recruit.worker));
+                let left = self.seats.leave(index, recruit.worker);
+                free.extend(left.filter(|_| !mutants::active("chain-stops-early")));
                 self.hire(index, place, recruit);
             }
         }
