@@ -680,7 +680,11 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             return known;
         }
         let (worker, terms) = (self.worker, &self.terms);
-        let annual = terms.annual_move(worker, city);
+        let annual = match worker.mobility {
+            // Reckoned for all cities at once.
+            Mobility::Any if city != worker.home => self.scratch.annual[city.at()],
+            _ => terms.annual_move(worker, city),
+        };
         let salary = |salary| terms.equivalent_salary(salary, worker.home, city, annual);
         let asking = salary(worker.expected_salary);
         let locality = Locality {

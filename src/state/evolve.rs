@@ -406,12 +406,25 @@ impl State {
     }
 }
 
+/// Matches for fewer vacancies than one in so many are sorted; more are counted, in a pass
+/// over all vacancies.
+const FEW: usize = 16;
+
 /// Calls `each` with every vacancy of the matches, ascending, and its workers.
 fn for_each_vacancy(
     made: &[(WorkerSlot, VacancySlot)],
     vacancies: usize,
     mut each: impl FnMut(VacancySlot, &[WorkerSlot]),
 ) {
+    if made.len() < vacancies / FEW {
+        let mut sorted: Vec<_> = made.iter().map(|(worker, v)| (*v, *worker)).collect();
+        sorted.sort_unstable();
+        for alike in sorted.chunk_by(|a, b| a.0 == b.0) {
+            let workers: Vec<WorkerSlot> = alike.iter().map(|(_, worker)| *worker).collect();
+            each(alike[0].0, &workers);
+        }
+        return;
+    }
     let mut ends = vec![0_u32; vacancies];
     made.iter().for_each(|(_, vacancy)| ends[vacancy.at()] += 1);
     let mut sum = 0;
