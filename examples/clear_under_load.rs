@@ -54,20 +54,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "serve") {
-        return gale::cli::run(gale::cli::Cli::parse());
-    }
-    let args = Args::parse();
-    let result = tokio::runtime::Runtime::new()
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(measure(&args)));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("clear_under_load: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    load::main("clear_under_load", async |args: Args| measure(&args).await)
 }
 
 async fn measure(args: &Args) -> Result<()> {

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Random, random};
+use common::{Random, random, seeds};
 use gale::domain::{CapOrder, Promise, Side, VacancySlot, WorkerSlot};
 use gale::matching::live::{Change, Live};
 use gale::matching::naive::Twin;
@@ -15,14 +15,6 @@ use std::sync::Arc;
 
 /// Steps that each market takes.
 const STEPS: usize = 24;
-
-fn seeds(default: u64) -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    match number("GALE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("GALE_MARKETS").unwrap_or(default),
-    }
-}
 
 /// What a run has seen, printed so that a reader can judge it.
 #[derive(Default, Debug)]

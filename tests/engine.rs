@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Random, large, random};
+use common::{Random, large, random, seeds};
 use gale::domain::{Geography, Settings, Side};
 use gale::matching::naive::Twin;
 use gale::matching::{
@@ -17,15 +17,6 @@ use std::time::Instant;
 
 fn run(problem: &Problem, side: Side) -> Matching {
     clear(problem, side, &Control::default()).expect("nobody cancels").matching
-}
-
-/// The seeds to test: one from `GALE_SEED`, or the first `GALE_MARKETS`.
-fn seeds(default: u64) -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    match number("GALE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("GALE_MARKETS").unwrap_or(default),
-    }
 }
 
 /// What a run has seen, printed so that a reader can judge it.

@@ -1,7 +1,7 @@
 //! What the load examples share: a server in a process of its own and a generated market
 //! in it, of all 393 metros.
 
-use clap::Args;
+use clap::{Args, Parser};
 use gale::domain::VacancySpec;
 use gale::generate::{Generator, Plan, Scale};
 use gale::grpc::specs;
@@ -13,12 +13,30 @@ use gale::proto::v1::{
 };
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 use tonic::transport::Channel;
 
 /// What an example comes to.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Serves, or reads its arguments and measures.
+pub fn main<A: Parser>(name: &str, measure: impl AsyncFnOnce(A) -> Result<()>) -> ExitCode {
+    if std::env::args().any(|argument| argument == "serve") {
+        return gale::cli::run(gale::cli::Cli::parse());
+    }
+    let args = A::parse();
+    let result = tokio::runtime::Runtime::new()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(measure(args)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// The market's id.
 pub const MARKET: &str = "load";

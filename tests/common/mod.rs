@@ -11,6 +11,15 @@ use gale::preferences::Lottery;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// The seeds to test: one from `GALE_SEED`, or the first `GALE_MARKETS`.
+pub fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("GALE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("GALE_MARKETS").unwrap_or(default),
+    }
+}
+
 /// SplitMix64 (Steele, Lea and Flood 2014): all that tests need of randomness.
 #[derive(Clone)]
 pub struct Random(pub u64);
