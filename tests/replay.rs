@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use support::audit;
-use support::choice::Choice;
+use support::draws::Random;
 use support::world::*;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ const VACANCIES: u64 = 5;
 const OPERATIONS: usize = 60;
 const KINDS: u8 = 28;
 
-impl Choice {
+impl Random {
     /// A number of somebody: mostly one that may exist.
     fn worker(&mut self) -> u64 {
         1 + self.below(WORKERS + 1)
@@ -137,7 +137,7 @@ struct Case {
 impl Case {
     /// A market with some people and jobs in it, under random settings.
     fn new(seed: u64) -> Self {
-        let choice = &mut Choice(seed);
+        let choice = &mut Random(seed);
         let mut settings = Settings::default();
         (0..4).for_each(|_| choice.settings(&mut settings));
         if settings.check().is_err() {
@@ -156,7 +156,7 @@ impl Case {
 
     /// One operation: a command, or a few that belong together.
     fn operate(&mut self, kind: u8, detail: u64) {
-        let mut choice = Choice(detail);
+        let mut choice = Random(detail);
         let now = self.world.now;
         let command = match kind {
             0..=2 => Command::UpsertWorkers {
@@ -213,7 +213,7 @@ impl Case {
     }
 
     /// A change of a place: its cap, its region, what moving costs.
-    fn place(&mut self, choice: &mut Choice) -> Command {
+    fn place(&mut self, choice: &mut Random) -> Command {
         match choice.below(3) {
             0 => Command::UpsertCities(batch([CitySpec {
                 intake_cap: choice.cap(),
@@ -236,7 +236,7 @@ impl Case {
     }
 
     /// A command under a name, then the same again, then another under that name.
-    fn retry(&mut self, choice: &mut Choice, now: i64) {
+    fn retry(&mut self, choice: &mut Random, now: i64) {
         let id = RequestId(Uuid::from_u128(u128::from(choice.next())));
         let key = RequestKey { id, fingerprint: 1 };
         let command = upsert([choice.worker_spec(now)]);
@@ -262,7 +262,7 @@ impl Case {
     }
 
     /// Fewer openings for a vacancy that is otherwise as it was.
-    fn fewer_openings(&self, choice: &mut Choice) -> Option<Command> {
+    fn fewer_openings(&self, choice: &mut Random) -> Option<Command> {
         let full = |row: &&VacancyRow| !row.held.is_empty() && row.vacancy.openings > 1;
         let rows: Vec<_> = self.world.view().vacancies.iter().filter(full).collect();
         if rows.is_empty() {
@@ -281,7 +281,7 @@ impl Case {
     }
 
     /// Both sides confirm some matches, so that they are placed.
-    fn both_confirm(&mut self, choice: &mut Choice) {
+    fn both_confirm(&mut self, choice: &mut Random) {
         let pairs = choice.pairs(self.world.view());
         for side in [MatchSide::Employer, MatchSide::Worker] {
             self.apply(Command::Confirm { side, batch: batch(pairs.clone()) });

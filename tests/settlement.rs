@@ -1,15 +1,19 @@
 //! Markets that are cleared continuously, over gRPC: what replies say, what is refused, and
 //! that a subscriber who has seen every event holds exactly the server's matching.
 //!
-//! `GALE_SEED=n cargo test --release --test settlement` replays one history.
+//! `GALE_SEED=n cargo test --release --test settlement` replays one history, but for when
+//! deadlines pass.
 
 mod support;
 
 use gale::proto::v1 as pb;
+use gale::server::Options;
 use pb::verify_response::Step;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use support::choice::Choice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+use support::draws::Random;
 use support::server::*;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,6 +22,10 @@ use tonic::Code;
 /// Commands that the long history has, and how often it pauses.
 const COMMANDS: u64 = 100_000;
 const PAUSES: u64 = 100;
+/// Time between two ticks, at which deadlines are looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// Revisions of which the subscriber remembers the matching.
+const REMEMBERED: usize = 256;
 /// Calls in flight.
 const IN_FLIGHT: usize = 16;
 const WORKERS: u64 = 160;
@@ -42,7 +50,8 @@ fn continuous(promise: pb::Promise) -> pb::Market {
 }
 
 async fn server(promise: pb::Promise) -> Server {
-    let mut server = Server::start(options()).await;
+    let options = Options { tick: TICK, ..options() };
+    let mut server = Server::start(options).await;
     server.make(continuous(promise)).await;
     let cities = [("a", 0.0), ("b", 4.0), ("c", 9.0), ("d", 30.0)];
     server.cities(cities.map(|(id, latitude)| pb::City { latitude, ..city(id) })).await;
@@ -129,6 +138,19 @@ async fn what_cannot_be_promised_is_refused() {
     assert_eq!(refusal.field(), "market.settings.clearing.promise");
 }
 
+/// Goal: a promise is only for markets that are cleared continuously.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_without_continuous_clearing_is_refused() {
+    let mut server = Server::start(options()).await;
+    let mut market = continuous(pb::Promise::Stable);
+    let settings = market.settings.as_mut().unwrap();
+    settings.clearing.as_mut().unwrap().mode = pb::clearing::Mode::Manual.into();
+    let request = pb::CreateMarketRequest { market: Some(market) };
+    let answer = server.api.market.create_market(request).await;
+    let field = "market.settings.clearing.promise";
+    refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", field);
+}
+
 /// Goal: a market that is too large to be cleared within a command gets a round, is PENDING
 /// until then, and goes on continuously afterwards, with what has changed meanwhile.
 #[tokio::test(flavor = "multi_thread")]
@@ -154,9 +176,12 @@ async fn a_large_market_is_cleared_by_a_round_first() {
     for number in 3_001..3_040 {
         server.workers(vec![some_worker(number)]).await;
     }
-    while status(&mut server.api).await.state() == pb::MatchingState::Pending {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let cleared = async {
+        while status(&mut server.api).await.state() == pb::MatchingState::Pending {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), cleared).await.expect("a round clears it");
     let request = upsert_workers(vec![some_worker(3_041)]);
     let reply = server.api.pool.upsert_workers(request).await.unwrap().into_inner();
     assert_eq!(state(&reply.settlement), pb::MatchingState::WorkerOptimal);
@@ -169,9 +194,10 @@ async fn a_large_market_is_cleared_by_a_round_first() {
 async fn a_subscriber_holds_the_matching_at_every_revision() {
     let seed = std::env::var("GALE_SEED").ok().map_or(20_261_124, |seed| seed.parse().unwrap());
     let mut server = server(pb::Promise::Stable).await;
-    let (told, mut heard) = watch::channel((0, BTreeMap::new()));
-    let subscriber = tokio::spawn(subscribe(server.api.clone(), told));
-    let mut choice = Choice(seed);
+    let (told, mut heard) = watch::channel(History::new());
+    let expired = Arc::new(AtomicU64::new(0));
+    let subscriber = tokio::spawn(subscribe(server.api.clone(), told, expired.clone()));
+    let mut choice = Random(seed);
     let mut held = BTreeMap::new();
     let mut seen = [0_u64; 3];
     for pause in 0..PAUSES {
@@ -180,14 +206,16 @@ async fn a_subscriber_holds_the_matching_at_every_revision() {
             if calls.len() == IN_FLIGHT {
                 calls.join_next().await.unwrap().unwrap();
             }
-            calls.spawn(command(server.api.clone(), Choice(choice.next()), held.clone()));
+            calls.spawn(command(server.api.clone(), Random(choice.next()), held.clone()));
         }
         while let Some(call) = calls.join_next().await {
             call.unwrap();
         }
         let (revision, listed) = matches(&mut server.api).await;
-        let replayed = heard.wait_for(|(complete, _)| *complete >= revision).await.unwrap().clone();
-        assert_eq!(replayed, (revision, listed.clone()), "pause {pause}: GALE_SEED={seed}");
+        // It may have seen more since: deadlines pass at any time.
+        let complete = |history: &History| history.keys().next_back() >= Some(&revision);
+        let replayed = heard.wait_for(complete).await.unwrap().get(&revision).cloned();
+        assert_eq!(replayed.as_ref(), Some(&listed), "pause {pause}: GALE_SEED={seed}");
         if pause % 10 == 9 {
             verify(&mut server.api).await;
         }
@@ -197,15 +225,19 @@ async fn a_subscriber_holds_the_matching_at_every_revision() {
         held = listed;
     }
     println!("revisions {}, held at pauses {}, placed at pauses {}", seen[0], seen[1], seen[2]);
+    println!("workers expired {}", expired.load(Relaxed));
     assert!(seen[1] > 0 && seen[2] > 0, "there was something to hold");
+    assert!(expired.load(Relaxed) > 0, "deadlines have passed");
     subscriber.abort();
 }
 
 /// By worker: the vacancy, and whether she is placed.
 type Matches = BTreeMap<String, (String, bool)>;
+/// By revision.
+type History = BTreeMap<u64, Matches>;
 
 /// Rebuilds the matching from events, and says what it is after every revision.
-async fn subscribe(mut api: Api, told: watch::Sender<(u64, Matches)>) {
+async fn subscribe(mut api: Api, told: watch::Sender<History>, expired: Arc<AtomicU64>) {
     use pb::EventKind as Kind;
     let request = pb::WatchRequest {
         market: MARKET.into(),
@@ -219,6 +251,9 @@ async fn subscribe(mut api: Api, told: watch::Sender<(u64, Matches)>) {
             let change = match &event.detail {
                 Some(pb::event::Detail::Match(change)) => change,
                 Some(pb::event::Detail::Worker(change)) => {
+                    if change.status() == pb::WorkerStatus::Expired {
+                        expired.fetch_add(1, Relaxed);
+                    }
                     // A placed worker who looks again.
                     if change.previous_status() == pb::WorkerStatus::Placed {
                         matches.remove(&change.worker_id);
@@ -246,15 +281,20 @@ async fn subscribe(mut api: Api, told: watch::Sender<(u64, Matches)>) {
         }
         if message.last_in_revision {
             let revision = message.events[0].position.as_ref().unwrap().revision;
-            told.send_replace((revision, matches.clone()));
+            told.send_modify(|history| {
+                history.insert(revision, matches.clone());
+                if history.len() > REMEMBERED {
+                    history.pop_first();
+                }
+            });
         }
     }
 }
 
 /// One command of any kind; some are refused.
-async fn command(mut api: Api, mut choice: Choice, held: Matches) {
+async fn command(mut api: Api, mut choice: Random, held: Matches) {
     let market = || MARKET.to_owned();
-    let pair = |choice: &mut Choice| {
+    let pair = |choice: &mut Random| {
         let open: Vec<_> = held.iter().filter(|(_, (_, placed))| !placed).collect();
         let (worker_id, (vacancy_id, _)) =
             open.get(choice.below(open.len().max(1) as u64) as usize)?;
@@ -264,12 +304,14 @@ async fn command(mut api: Api, mut choice: Choice, held: Matches) {
     match choice.below(20) {
         0..=8 => {
             let reopen = choice.one_in(2);
-            let worker = some_worker_of(&mut choice);
+            let worker = pb::Worker { deadline: soon(&mut choice), ..some_worker_of(&mut choice) };
             let request = pb::UpsertWorkersRequest { reopen, ..upsert_workers(vec![worker]) };
             api.pool.upsert_workers(request).await.unwrap();
         }
         9..=13 => {
-            let request = upsert_vacancies(vec![some_vacancy_of(&mut choice)]);
+            let deadline = soon(&mut choice);
+            let vacancy = pb::Vacancy { deadline, ..some_vacancy_of(&mut choice) };
+            let request = upsert_vacancies(vec![vacancy]);
             api.pool.upsert_vacancies(request).await.unwrap();
         }
         14 | 15 => {
@@ -350,16 +392,24 @@ async fn verify(api: &mut Api) {
     assert!(!certificate.of_last_round, "it is of the market as it stands");
 }
 
+/// For one in ten, a time that comes while the history goes on.
+fn soon(choice: &mut Random) -> Option<pbjson_types::Timestamp> {
+    let wait = Duration::from_millis(choice.below(300));
+    let at = (SystemTime::now() + wait).duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let (seconds, nanos) = (at.as_secs() as i64, at.subsec_nanos() as i32);
+    choice.one_in(10).then_some(pbjson_types::Timestamp { seconds, nanos })
+}
+
 fn some_worker(number: u64) -> pb::Worker {
-    pb::Worker { id: worker_id(number), ..some_worker_of(&mut Choice(number)) }
+    pb::Worker { id: worker_id(number), ..some_worker_of(&mut Random(number)) }
 }
 
 fn some_vacancy(number: u64) -> pb::Vacancy {
-    pb::Vacancy { id: vacancy_id(number), ..some_vacancy_of(&mut Choice(number)) }
+    pb::Vacancy { id: vacancy_id(number), ..some_vacancy_of(&mut Random(number)) }
 }
 
-fn some_worker_of(choice: &mut Choice) -> pb::Worker {
-    let level = |choice: &mut Choice| choice.below(11) as u32 * 10;
+fn some_worker_of(choice: &mut Random) -> pb::Worker {
+    let level = |choice: &mut Random| choice.below(11) as u32 * 10;
     let skills =
         ["s", "t", "u"].map(|skill| pb::Skill { skill: skill.into(), level: level(choice) });
     let scope = match choice.below(3) {
@@ -378,8 +428,8 @@ fn some_worker_of(choice: &mut Choice) -> pb::Worker {
     }
 }
 
-fn some_vacancy_of(choice: &mut Choice) -> pb::Vacancy {
-    let requirement = |choice: &mut Choice, skill: &str| pb::Requirement {
+fn some_vacancy_of(choice: &mut Random) -> pb::Vacancy {
+    let requirement = |choice: &mut Random, skill: &str| pb::Requirement {
         skill: skill.into(),
         desired_level: 10 + choice.below(10) as u32 * 10,
         weight: 1 + choice.below(3) as u32,

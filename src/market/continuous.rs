@@ -4,7 +4,7 @@
 use crate::domain::{Clearing, Promise, Revision, VacancySlot, WorkerSlot};
 use crate::matching::Control;
 use crate::matching::live::{Change, Live};
-use crate::state::{Effect, Ended, Rematch, VacancyStatus, View};
+use crate::state::{Effect, Ended, Rematch, Standing, VacancyStatus, View};
 use std::sync::Arc;
 
 /// Rows up to which a market is cleared at once where a larger one gets a round.
@@ -101,8 +101,8 @@ fn settlement(
     held: &[(WorkerSlot, Option<VacancySlot>)],
 ) -> Option<Settlement> {
     let rematch = view.rematch_to(held);
-    let waits = view.head.changes != view.head.changes_cleared || !view.head.worker_optimal;
-    if rematch.is_empty() && !waits {
+    let as_promised = view.head.standing() == promised(promise);
+    if rematch.is_empty() && as_promised {
         return None;
     }
     let count =
@@ -112,8 +112,18 @@ fn settlement(
     if !rematch.is_empty() {
         effects.push(Effect::Rematched(Arc::<Rematch>::new(rematch)));
     }
-    effects.push(Effect::Settled(promise));
+    if !as_promised {
+        effects.push(Effect::Settled(promise));
+    }
     Some(Settlement { effects, displaced, improved })
+}
+
+/// What a market claims that is as it promised.
+fn promised(promise: Promise) -> Standing {
+    match promise {
+        Promise::Stable => Standing::Stable,
+        Promise::WorkerOptimal => Standing::WorkerOptimal,
+    }
 }
 
 /// What an effect, which has been applied, is to the engine.

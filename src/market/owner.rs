@@ -126,11 +126,12 @@ impl Owner {
             return Ok(decision.outcome);
         }
         self.snapshot = None;
-        let mut change = Change { revision: decision.revision, foreseen, ..Change::default() };
-        change.apply(&mut self.state, &decision.effects);
-        self.settle(&mut decision, &mut change);
+        let mut news =
+            Unpublished { revision: decision.revision, foreseen, ..Unpublished::default() };
+        news.apply(&mut self.state, &decision.effects);
+        self.settle(&mut decision, &mut news);
         if let Some(effect) = decision.remembrance() {
-            change.apply(&mut self.state, std::slice::from_ref(&effect));
+            news.apply(&mut self.state, std::slice::from_ref(&effect));
             decision.effects.push(effect);
         }
         let Decision { revision, effects, outcome, .. } = decision;
@@ -139,20 +140,20 @@ impl Owner {
             error!(market = %self.market.name, %error, "the journal failed");
             stop_process("a market is ahead of its journal");
         }
-        change.touched.settle();
-        self.publish(&entry, &change.touched, change.events.into());
+        news.touched.settle();
+        self.publish(&entry, &news.touched, news.events.into());
         self.follow(&entry);
         Ok(outcome)
     }
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
     /// is cleared continuously, and to its answer what holds then.
-    fn settle(&mut self, decision: &mut Decision, change: &mut Change) {
+    fn settle(&mut self, decision: &mut Decision, news: &mut Unpublished) {
         let outcome = Arc::make_mut(&mut decision.outcome);
         if !decision.effects.is_empty()
             && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects)
         {
-            change.apply(&mut self.state, &settled.effects);
+            news.apply(&mut self.state, &settled.effects);
             decision.effects.extend(settled.effects);
             outcome.displaced = settled.displaced;
             outcome.improved = settled.improved;
@@ -194,16 +195,16 @@ impl Owner {
     }
 }
 
-/// What effects do, and what is told of it.
+/// What has been applied, and is not told yet.
 #[derive(Default)]
-struct Change {
+struct Unpublished {
     revision: Revision,
     foreseen: Option<Foreseen>,
     touched: Touched,
     events: Vec<events::Event>,
 }
 
-impl Change {
+impl Unpublished {
     fn apply(&mut self, state: &mut State, effects: &[Effect]) {
         for effect in effects {
             self.touched.note(effect, state.view());

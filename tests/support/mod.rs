@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub mod audit;
-pub mod choice;
+#[path = "../common/draws.rs"]
+pub mod draws;
 pub mod server;
 pub mod world;

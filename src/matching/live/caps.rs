@@ -31,7 +31,7 @@ struct Offering {
 
 /// Room that has become free: a place, and sets that were full.
 #[derive(Default)]
-pub(super) struct Room {
+struct Room {
     places: Vec<u32>,
     sets: Vec<u32>,
 }
@@ -68,7 +68,7 @@ impl Rules {
 
 impl Hall {
     /// A worker leaves what she holds; notes what is free then.
-    pub fn vacate(&mut self, index: &Index, w: u32, room: &mut Room) {
+    fn vacate(&mut self, index: &Index, w: u32, room: &mut Room) {
         let Some(place) = self.seats.place_of(w) else { return };
         let full = self.full_sets(index, place);
         self.seats.leave(index, w);
@@ -86,7 +86,7 @@ impl Hall {
     }
 
     /// The chain between sets.
-    pub fn fill_room(&mut self, index: &Index, room: Room) {
+    fn fill_room(&mut self, index: &Index, room: Room) {
         let mut offering = Offering::default();
         offering.add(index, self, room);
         while let Some((bound, place)) = offering.bids.pop() {

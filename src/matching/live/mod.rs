@@ -28,7 +28,7 @@ mod rotations;
 use super::index::{Index, Layout};
 use super::outcome::{Counters, Matching};
 use super::{Control, Error, Means, Post, Problem, Seeker};
-use crate::domain::{Promise, Side, Vacancy, VacancySlot, Worker, WorkerSlot};
+use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
 use hall::Hall;
 
 /// One change of the market.
@@ -122,12 +122,12 @@ impl Live {
         Self { promise, problem, layout, hall, workers, vacancies, early, late: 0 }
     }
 
-    /// Clears a problem and goes on from there.
+    /// Clears a problem, the side proposing that its settings say, and goes on from there.
     ///
     /// # Errors
     /// If `control` says so.
     pub fn clear(problem: Problem, promise: Promise, control: &Control) -> Result<Self, Error> {
-        let cleared = super::clear(&problem, Side::Worker, control)?;
+        let cleared = super::clear(&problem, problem.settings.proposing_side, control)?;
         Ok(Self::of(problem, &cleared.matching, promise))
     }
 
