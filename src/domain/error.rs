@@ -3,10 +3,12 @@
 //! A [`Violation`] says which field, why (a stable [`Reason`]) and what was found.
 //! The transport turns it into a status at its own door; nothing here knows gRPC.
 
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Why something was refused. Stable: clients branch on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Reason {
     /// A value is outside its range, malformed or missing.
@@ -74,7 +76,7 @@ pub enum Reason {
 }
 
 /// One thing that is wrong, with the field it is wrong in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Why.
     pub reason: Reason,
@@ -83,7 +85,7 @@ pub struct Violation {
     /// What was found and what is allowed, for a person.
     pub message: String,
     /// The same for programs, by name: what a client needs to go on.
-    pub facts: Vec<(&'static str, String)>,
+    pub facts: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Violation {
@@ -95,7 +97,7 @@ impl Violation {
     /// The same violation with one more fact for programs.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.facts.push((name, value.to_string()));
+        self.facts.push((name.into(), value.to_string()));
         self
     }
 

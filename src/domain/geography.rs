@@ -9,6 +9,7 @@ use super::ids::{CityIx, CityName, RegionIx, RegionName};
 use super::limits::{
     COST_OF_LIVING_MAX, INTAKE_CAP_MAX, MONEY_MAX, POPULATION_MAX, TEXT_BYTES_MAX,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -108,7 +109,7 @@ impl MoveCostSpec {
 }
 
 /// A region as the market keeps one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
     /// The region's id.
     pub id: RegionName,
@@ -121,7 +122,7 @@ pub struct Region {
 }
 
 /// A city as the market keeps one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct City {
     /// The city's id.
     pub id: CityName,
@@ -144,7 +145,7 @@ pub struct City {
 }
 
 /// An override of the cost of moving from one city to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveCost {
     /// One-off cost that replaces the distance formula.
     pub cost: Option<i64>,

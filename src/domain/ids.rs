@@ -6,13 +6,16 @@
 
 use super::error::Violation;
 use super::limits::NAME_BYTES_MAX;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
 
 macro_rules! uuid_id {
     ($(#[$doc:meta] $name:ident,)*) => {$(
         #[$doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         pub struct $name(pub Uuid);
 
         impl $name {
@@ -54,7 +57,7 @@ uuid_id! {
 macro_rules! name_id {
     ($(#[$doc:meta] $name:ident,)*) => {$(
         #[$doc]
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(Box<str>);
 
         impl $name {
@@ -102,7 +105,9 @@ name_id! {
 macro_rules! index {
     ($(#[$doc:meta] $name:ident($int:ty),)*) => {$(
         #[$doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         pub struct $name(pub $int);
 
         impl $name {
@@ -138,7 +143,9 @@ index! {
 }
 
 /// A market's version: +1 with each applied command.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Revision(pub u64);
 
 impl Revision {
@@ -157,5 +164,7 @@ impl fmt::Display for Revision {
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z. It always comes in with a
 /// command: nothing below the market's shell reads a clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Millis(pub i64);

@@ -5,9 +5,10 @@ use super::limits::{
     BASIS_POINTS_MAX, CURRENCY_BYTES_MAX, FIT_MAX, HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX,
     INTERVAL_SECONDS_MIN, MONEY_MAX, PER_KM_MAX,
 };
+use serde::{Deserialize, Serialize};
 
 /// The side that proposes, and whose optimum a clearing finds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// Workers propose: the worker-optimal stable matching.
     #[default]
@@ -17,7 +18,7 @@ pub enum Side {
 }
 
 /// Whose offers a full city or region keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CapOrder {
     /// The best keys, compared across vacancies.
     #[default]
@@ -28,7 +29,7 @@ pub enum CapOrder {
 }
 
 /// When a market is cleared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Clearing {
     /// On request alone.
     #[default]
@@ -41,7 +42,7 @@ pub enum Clearing {
 }
 
 /// What a continuously cleared market promises of its matching.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Promise {
     /// It is stable.
     #[default]
@@ -51,7 +52,7 @@ pub enum Promise {
 }
 
 /// Whose confirmation places a match.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirmations {
     /// The worker's and the employer's.
     #[default]
@@ -62,7 +63,7 @@ pub enum Confirmations {
 
 /// The settings of a market; all money is per year in whole units of `currency`
 /// unless it says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// What one unit of money is, such as `USD`; Gale never converts.
     pub currency: Box<str>,

@@ -6,6 +6,7 @@ use super::limits::{
     FIT_MAX, MONEY_MAX, OPENINGS_MAX, REQUIREMENTS_MAX, SKILL_LEVEL_MAX, TEXT_BYTES_MAX, WEIGHT_MAX,
 };
 use super::{Labels, SharedLabels, check_labels, check_ranking, first_duplicate};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// One skill that a vacancy asks for, as a client says it.
@@ -84,7 +85,7 @@ impl VacancySpec {
 }
 
 /// One skill that a vacancy asks for, interned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Requirement {
     /// The skill.
     pub skill: SkillIx,
@@ -97,7 +98,7 @@ pub struct Requirement {
 }
 
 /// A vacancy as the market keeps one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vacancy {
     /// The vacancy's id.
     pub id: VacancyId,

@@ -6,6 +6,7 @@ use super::limits::{
     COST_PERCENT_MAX, MOBILITY_CITIES_MAX, MONEY_MAX, SKILL_LEVEL_MAX, WORKER_SKILLS_MAX,
 };
 use super::{Labels, SharedLabels, check_labels, check_ranking, first_duplicate};
+use serde::{Deserialize, Serialize};
 
 /// Where a worker would take a job, as a client says it. Home is always included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl WorkerSpec {
 
 /// A skill of a worker with its level. Packed to three bytes: a worker has two dozen, and
 /// they are most of what a market keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(Rust, packed)]
 pub struct Level {
     /// The skill.
@@ -87,7 +88,7 @@ pub struct Level {
 }
 
 /// Where a worker would take a job, interned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mobility {
     /// Anywhere.
     Any,
@@ -98,7 +99,7 @@ pub enum Mobility {
 }
 
 /// A worker as the market keeps one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     /// The worker's id.
     pub id: WorkerId,

@@ -5,6 +5,7 @@ use super::Event;
 use crate::domain::limits::{HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX};
 use crate::domain::{Millis, Revision};
 use crate::mutants::active;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -33,7 +34,7 @@ impl Position {
 }
 
 /// The events of one revision.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Batch {
     /// The revision.
     pub revision: Revision,
@@ -148,13 +149,14 @@ impl Log {
     ///
     /// # Panics
     /// If the revision is not the next: history has no gaps.
-    pub fn append(&self, batch: Batch) {
+    pub fn append(&self, batch: impl Into<Arc<Batch>>) {
+        let batch = batch.into();
         let (bytes, now) = (batch.bytes(), batch.at);
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
         assert!(batch.revision == history.newest.next(), "revisions are contiguous");
         history.newest = batch.revision;
         history.bytes += bytes;
-        history.batches.push_back(Retained { batch: Arc::new(batch), bytes });
+        history.batches.push_back(Retained { batch, bytes });
         let trimmed = history.trim(self.retention, now);
         drop(history);
         discard(trimmed);

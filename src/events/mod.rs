@@ -21,10 +21,11 @@ use crate::domain::{
 use crate::state::{
     Effect, Ended, MatchSide, Rematch, Round, RoundState, VacancyStatus, View, WorkerStatus,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What happened, with its detail.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The market was made, or its settings changed.
     MarketChanged {
@@ -79,7 +80,7 @@ pub enum Event {
 }
 
 /// What happened to a match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MatchChange {
     /// It was made, tentatively.
     Matched,
@@ -96,7 +97,7 @@ pub enum MatchChange {
 }
 
 /// What happened to a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MigrationChange {
     /// A worker was matched in another city.
     Planned,
@@ -107,7 +108,7 @@ pub enum MigrationChange {
 }
 
 /// Who, what, from where to where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairing {
     /// The worker.
     pub worker: WorkerId,
@@ -120,7 +121,7 @@ pub struct Pairing {
 }
 
 /// What a migration takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// Kilometres.
     pub km: u32,

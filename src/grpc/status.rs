@@ -130,7 +130,7 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
         return refuse(Violation::new(Reason::Internal, "", "refused without a reason"));
     };
     for (name, value) in &first.facts {
-        metadata.entry((*name).to_owned()).or_insert_with(|| clip(value));
+        metadata.entry(name.clone().into_owned()).or_insert_with(|| clip(value));
     }
     if !first.field.is_empty() {
         metadata.entry("field".to_owned()).or_insert_with(|| clip(&first.field));

@@ -4,7 +4,7 @@ use super::continuous::Continuous;
 use super::{Error, Finished, Market, Message};
 use crate::domain::{CityIx, Millis, Revision, RoundId, VacancySlot, WorkerSlot};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Group, Journal, Record};
 use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View};
 use std::sync::Arc;
 use std::time::Instant;
@@ -135,15 +135,27 @@ impl Owner {
             decision.effects.push(effect);
         }
         let Decision { revision, effects, outcome, .. } = decision;
-        let entry = Entry { revision, at: envelope.at, effects: effects.into() };
-        if let Err(error) = self.journal.append(&entry) {
+        let at = envelope.at;
+        let takes = effects.iter().any(Effect::takes_revision);
+        let events = takes.then(|| Arc::new(Batch { revision, at, events: news.events.into() }));
+        let entry = Entry { revision, at, effects: effects.into(), events };
+        if let Err(error) = self.journal.append(&[self.group(&entry)]) {
             error!(market = %self.market.name, %error, "the journal failed");
             stop_process("a market is ahead of its journal");
         }
         news.touched.settle();
-        self.publish(&entry, &news.touched, news.events.into());
+        self.publish(&entry, &news.touched);
         self.follow(&entry);
         Ok(outcome)
+    }
+
+    /// What the journal keeps of an entry.
+    fn group(&self, entry: &Entry) -> Group {
+        Group {
+            incarnation: self.market.incarnation,
+            name: self.market.name.clone(),
+            record: Record::Entries(vec![entry.clone()]),
+        }
     }
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
@@ -163,14 +175,14 @@ impl Owner {
 
     /// Shows what has happened: records first, then events, then the head, by which
     /// readers learn of the revision.
-    fn publish(&self, entry: &Entry, touched: &Touched, events: Box<[events::Event]>) {
+    fn publish(&self, entry: &Entry, touched: &Touched) {
         let view = self.state.view();
         // Workers refer to the vacancies that hold them.
         self.market.pools.put_vacancies(view, &touched.vacancies);
         self.market.pools.put_workers(view, &touched.workers);
         touched.cities.iter().for_each(|city| self.market.pools.put_counts(view, *city));
-        if entry.effects.iter().any(Effect::takes_revision) {
-            self.market.log.append(Batch { revision: entry.revision, at: entry.at, events });
+        if let Some(batch) = &entry.events {
+            self.market.log.append(batch.clone());
         }
         self.head.send_replace(Arc::new(view.head.clone()));
     }

@@ -91,7 +91,7 @@ impl Markets {
 
     /// Makes a market that keeps nothing beyond the process.
     pub fn create(&self, creation: Creation) -> Result<Arc<Market>, Error> {
-        self.create_with(creation, Box::new(Volatile))
+        self.create_with(creation, Box::new(Volatile::default()))
     }
 
     /// Makes a market with the given journal.

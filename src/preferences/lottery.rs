@@ -1,9 +1,10 @@
 //! The lottery that breaks every tie, drawn once for a market.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Single tie-breaking: one draw per id, the same wherever that id is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lottery {
     /// The market's `lottery_seed`.
     pub seed: u64,

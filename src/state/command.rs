@@ -10,6 +10,7 @@ use crate::domain::{
     WorkerSlot, WorkerSpec,
 };
 use crate::preferences::Lottery;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ pub struct Envelope {
 }
 
 /// A client's name for a command, with a fingerprint of what it asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestKey {
     /// The client's name.
     pub id: RequestId,
@@ -46,7 +47,7 @@ pub struct Batch<T> {
 }
 
 /// What a market is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Creation {
     /// Its name.
     pub name: MarketName,
@@ -138,7 +139,7 @@ pub enum Command {
 }
 
 /// What a market answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The revision at which the answer holds.
     pub revision: Revision,
@@ -172,7 +173,7 @@ impl Outcome {
 }
 
 /// Why one item of a batch was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemError {
     /// The item's place in the request.
     pub index: u32,

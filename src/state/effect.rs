@@ -7,10 +7,11 @@ use crate::domain::{
     CapOrder, City, CityIx, Millis, MoveCost, Promise, Region, RegionIx, RoundId, Settings, Side,
     SkillName, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Why a held match ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Ended {
     /// A clearing gave the worker something better.
     Rematched,
@@ -24,7 +25,7 @@ pub enum Ended {
 
 /// What a clearing changes of who holds what: one effect, however many matches, so that a
 /// commit is decided, applied and shown in passes over the columns.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rematch {
     /// Held matches that end, ascending by worker.
     pub ended: Vec<(WorkerSlot, VacancySlot, Ended)>,
@@ -40,7 +41,7 @@ impl Rematch {
 }
 
 /// One thing that happens. Slots and indices beyond the present ones are new rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Effect {
     /// The market is made.
     Created {

@@ -10,11 +10,12 @@ use crate::domain::{
 };
 use crate::matching::{CapSet, Post, Problem, Seeker};
 use crate::preferences::{Lottery, Terms};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Where a worker is in life (see `docs/LIVES.md`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WorkerStatus {
     /// In the pool without a match.
     Searching,
@@ -36,7 +37,7 @@ impl WorkerStatus {
 }
 
 /// Where a vacancy is in life (see `docs/LIVES.md`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VacancyStatus {
     /// In the pool.
     Open,
@@ -49,7 +50,7 @@ pub enum VacancyStatus {
 }
 
 /// A side of a match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MatchSide {
     /// The worker.
     Worker,
@@ -58,7 +59,7 @@ pub enum MatchSide {
 }
 
 /// The vacancy that a worker holds or is placed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The vacancy's row.
     pub vacancy: VacancySlot,
@@ -79,7 +80,7 @@ impl Held {
 }
 
 /// A worker's row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerRow {
     /// The worker as last upserted.
     pub worker: Arc<Worker>,
@@ -96,7 +97,7 @@ pub struct WorkerRow {
 }
 
 /// A vacancy's row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VacancyRow {
     /// The vacancy as last upserted.
     pub vacancy: Arc<Vacancy>,
@@ -137,7 +138,7 @@ impl VacancyRow {
 }
 
 /// Counts of one city's pool.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CityCounts {
     /// Workers at home here, in the pool without a match.
     pub searching: u64,
@@ -156,7 +157,7 @@ pub struct CityCounts {
 }
 
 /// Where a round is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RoundState {
     /// It works on its snapshot.
     Running,
@@ -167,7 +168,7 @@ pub enum RoundState {
 }
 
 /// What a round found, at its snapshot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Workers who sought.
     pub workers: u64,
@@ -202,7 +203,7 @@ pub struct Summary {
 }
 
 /// One clearing of the market.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
     /// Its id.
     pub id: RoundId,
@@ -225,7 +226,7 @@ pub struct Round {
 }
 
 /// What may be claimed of the current matching.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// The worker-optimal stable matching.
     WorkerOptimal,
@@ -236,7 +237,7 @@ pub enum Standing {
 }
 
 /// Totals of a market.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Workers in the pool.
     pub workers: u64,
@@ -251,7 +252,7 @@ pub struct Totals {
 }
 
 /// The small part of a market: everything but its pools.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Head {
     /// The market's name.
     pub name: MarketName,
@@ -263,7 +264,8 @@ pub struct Head {
     pub revision: Revision,
     /// How it works.
     pub settings: Arc<Settings>,
-    /// Its places.
+    /// Its places; written down apart from the rest, which is small.
+    #[serde(skip)]
     pub geography: Arc<Geography>,
     /// Its skills, by index.
     pub skills: Arc<Vec<SkillName>>,
