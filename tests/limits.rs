@@ -681,17 +681,17 @@ fn history_of_a_market() {
 #[tokio::test(flavor = "multi_thread")]
 async fn markets_of_a_server() {
     let options = gale::market::Options { markets_max: 2, ..Default::default() };
-    let markets = Markets::new(options, Arc::new(SystemClock));
+    let markets = Arc::new(Markets::new(options, Arc::new(SystemClock)));
     let creation = |name: &str| Creation {
         name: MarketName::parse("id", name).unwrap(),
         ..creation(Settings::default(), 1)
     };
-    markets.create(creation("a")).unwrap();
-    markets.create(creation("b")).unwrap();
-    let refused = markets.create(creation("c")).err().unwrap().violation();
+    markets.create(creation("a")).await.unwrap();
+    markets.create(creation("b")).await.unwrap();
+    let refused = markets.create(creation("c")).await.err().unwrap().violation();
     full(refused, "market");
-    markets.delete("a", None).unwrap();
-    markets.create(creation("c")).unwrap();
+    markets.delete("a", None).await.unwrap();
+    markets.create(creation("c")).await.unwrap();
 }
 
 /// Goal: every batch takes 10,000 items and not one more.

@@ -73,6 +73,10 @@ pub enum Reason {
     ShuttingDown,
     /// A fault of the server; its log has the detail.
     Internal,
+    /// The journal fails: nothing can be kept at present.
+    JournalFailed,
+    /// The journal's disk is full.
+    JournalFull,
 }
 
 /// One thing that is wrong, with the field it is wrong in.

@@ -42,7 +42,7 @@ impl MarketService for MarketRpc {
     ) -> Result<Response<pb::CreateMarketResponse>, Status> {
         let asked = request.into_inner().market.ok_or_else(|| missing("market"))?;
         let creation = creation(&asked).map_err(|v| refuse(v.within("market")))?;
-        let market = self.0.markets.create(creation).map_err(refuse_market)?;
+        let market = self.0.markets.create(creation).await.map_err(refuse_market)?;
         let head = market.head();
         Ok(Response::new(pb::CreateMarketResponse {
             revision: head.revision.0,
@@ -111,7 +111,8 @@ impl MarketService for MarketRpc {
         let request = request.into_inner();
         let incarnation = parse::optional("incarnation", &request.incarnation, Incarnation::parse)
             .map_err(refuse)?;
-        let market = self.0.markets.delete(&request.market, incarnation).map_err(refuse)?;
+        let market = self.0.markets.delete(&request.market, incarnation);
+        let market = market.await.map_err(refuse_market)?;
         Ok(Response::new(pb::DeleteMarketResponse { revision: market.head().revision.0 }))
     }
 

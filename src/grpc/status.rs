@@ -48,6 +48,8 @@ pub fn reason(reason: Reason) -> ErrorReason {
         Reason::DeadlineExceeded => ErrorReason::DeadlineExceeded,
         Reason::ShuttingDown => ErrorReason::ShuttingDown,
         Reason::Internal => ErrorReason::Internal,
+        Reason::JournalFailed => ErrorReason::JournalFailed,
+        Reason::JournalFull => ErrorReason::JournalFull,
     }
 }
 
@@ -81,9 +83,11 @@ pub fn code(violation: &Violation) -> Code {
         | Reason::NotCleared => Code::FailedPrecondition,
         Reason::RevisionMismatch => Code::Aborted,
         Reason::PositionInFuture | Reason::PositionTrimmed => Code::OutOfRange,
-        Reason::LimitReached | Reason::SubscriberStalled => Code::ResourceExhausted,
+        Reason::LimitReached | Reason::SubscriberStalled | Reason::JournalFull => {
+            Code::ResourceExhausted
+        }
         Reason::DeadlineExceeded => Code::DeadlineExceeded,
-        Reason::ShuttingDown => Code::Unavailable,
+        Reason::ShuttingDown | Reason::JournalFailed => Code::Unavailable,
         Reason::Internal => Code::Internal,
     }
 }

@@ -12,6 +12,8 @@ mod owner;
 mod pages;
 mod pools;
 mod registry;
+mod scribe;
+mod touched;
 
 pub(crate) use clearing::check;
 pub use clearing::{Checked, LastCleared};
@@ -20,6 +22,7 @@ pub use pages::Pinned;
 pub use pools::{Pools, PublishedVacancy, PublishedWorker};
 pub(crate) use registry::not_found;
 pub use registry::{Clock, Markets, Options, SystemClock};
+pub use scribe::{Failure, Scribe};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};

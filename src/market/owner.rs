@@ -1,26 +1,39 @@
 //! The owner of a market: the one task that writes.
+//!
+//! It decides and applies ahead of its journal, and shows nothing of that before the journal
+//! has it: what a command has done becomes a `Publication`, which waits in a queue for its
+//! ticket to be durable. Everything that could tell of the state goes through that queue:
+//! answers that change nothing and snapshots too.
 
 use super::continuous::Continuous;
-use super::{Error, Finished, Market, Message};
-use crate::domain::{CityIx, Millis, Revision, RoundId, VacancySlot, WorkerSlot};
+use super::scribe::{Line, Progress};
+use super::touched::{Rows, Touched};
+use super::{Error, Finished, LastCleared, Market, Message};
+use crate::domain::{Millis, Revision, RoundId};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::{Entry, Group, Journal, Record};
-use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View};
+use crate::journal::Entry;
+use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, State, View};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
 /// Effects from which on a command is worth telling the runtime that this thread is busy.
 const HEAVY_EFFECTS: usize = 256;
+/// Commands that may be ahead of the journal; then no other is taken from the queue.
+const AHEAD_MAX: usize = 4_096;
 
 /// The owner of a market.
 pub(super) struct Owner {
     pub(super) state: State,
-    pub(super) journal: Box<dyn Journal>,
+    /// To the journal; without one, everything is as durable as it gets at once.
+    pub(super) line: Option<Line>,
     pub(super) market: Arc<Market>,
     pub(super) head: watch::Sender<Arc<Head>>,
+    /// What waits for the journal, by ticket.
+    pub(super) ahead: VecDeque<(u64, Waiting)>,
     /// The last snapshot given out, while nothing has changed since.
     pub(super) snapshot: Option<Arc<View>>,
     /// What keeps the market stable, if it is cleared continuously.
@@ -29,21 +42,64 @@ pub(super) struct Owner {
     pub(super) now: Millis,
 }
 
+type Reply = oneshot::Sender<Result<Arc<Outcome>, Error>>;
+
+/// What may be told once the journal is far enough.
+pub(super) enum Waiting {
+    News(Box<Publication>),
+    Answer(Option<Reply>, Result<Arc<Outcome>, Error>),
+    Snapshot(oneshot::Sender<Arc<View>>, Arc<View>),
+}
+
+/// What a command has done, as everybody will see it.
+pub(super) struct Publication {
+    rows: Rows,
+    batch: Option<Arc<Batch>>,
+    head: Arc<Head>,
+    follow: Vec<Follow>,
+    reply: Option<(Reply, Arc<Outcome>)>,
+    /// The command's share of the queue's bytes, given back then.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What is done outside of the state after a command.
+enum Follow {
+    Clear(RoundId, Box<View>),
+    Cleared(Option<Arc<LastCleared>>),
+    Cancelled,
+}
+
+/// Who waits for a command, and what it keeps until then.
+#[derive(Default)]
+pub(super) struct Caller {
+    pub reply: Option<Reply>,
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+/// What a round has made ready for its commit.
+struct Ready {
+    foreseen: Foreseen,
+    checked: Arc<LastCleared>,
+}
+
 impl Owner {
     /// Serves the queue until the market is closed.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let closed = self.market.closed.clone();
+        self.go_on_continuously();
         loop {
-            let message = tokio::select! {
+            let has_room = self.ahead.len() < AHEAD_MAX;
+            tokio::select! {
                 biased;
                 () = closed.cancelled() => break,
-                message = queue.recv() => message,
-            };
-            let Some(message) = message else { break };
-            if is_heavy(&message, &self.state) {
-                tokio::task::block_in_place(|| self.handle(message));
-            } else {
-                self.handle(message);
+                progress = more(&mut self.line) => self.tell(&progress),
+                message = queue.recv(), if has_room => match message {
+                    Some(message) if is_heavy(&message, &self.state) => {
+                        tokio::task::block_in_place(|| self.handle(message));
+                    }
+                    Some(message) => self.handle(message),
+                    None => break,
+                },
             }
         }
         if let Some(running) = self.market.running() {
@@ -55,29 +111,30 @@ impl Owner {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Submit { envelope, room, reply } => {
-                let answer = self.apply(*envelope);
-                drop(room);
-                // A caller who left has lost only the answer.
-                let _ = reply.send(answer);
+                let caller = Caller { reply: Some(reply), room: Some(room) };
+                match self.line.as_ref().and_then(Line::failure) {
+                    Some(failure) => caller.refuse(Error::Journal(failure)),
+                    None => self.submit(*envelope, caller),
+                }
             }
             Message::Commit(finished) => self.commit(*finished),
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
-                let _ = reply.send(view.clone());
+                let waiting = Waiting::Snapshot(reply, view.clone());
+                self.tell_when_durable(waiting);
             }
         }
-        if self.continuous.wants_round(self.state.view()) {
-            self.start_round();
-        }
+        self.go_on_continuously();
     }
 
-    /// The market is cleared continuously, but as a whole first.
-    fn start_round(&mut self) {
-        let id = RoundId(Uuid::now_v7());
-        let command = Command::StartRound(id);
-        let envelope = Envelope { at: self.market.clock.now(), request: None, command };
-        if let Err(error) = self.apply(envelope) {
-            error!(market = %self.market.name, %error, "a continuous market got no round");
+    /// If the market is cleared continuously, but as a whole first: a round.
+    fn go_on_continuously(&mut self) {
+        if self.continuous.wants_round(self.state.view()) {
+            let command = Command::StartRound(RoundId(Uuid::now_v7()));
+            let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+            if let Err(error) = self.apply(envelope, Caller::default(), None) {
+                error!(market = %self.market.name, %error, "a continuous market got no round");
+            }
         }
     }
 
@@ -94,38 +151,48 @@ impl Owner {
         }
         let at = self.market.clock.now();
         let envelope = Envelope { at, request: None, command: Command::Commit(clearance) };
-        let before = self.market.set_last_cleared(checked);
-        // It refers to every record of its market, which takes a while to let go.
-        tokio::task::spawn_blocking(move || drop(before));
-        match self.apply_foreseen(envelope, Some(foreseen)) {
-            Ok(outcome) => {
+        let ready = Ready { foreseen, checked };
+        match self.apply(envelope, Caller::default(), Some(ready)) {
+            Ok(revision) => {
                 let commit_ms = started.elapsed().as_millis() as u64;
-                let revision = outcome.revision.0;
-                info!(market = %self.market.name, %round, revision, commit_ms, "round cleared")
+                info!(market = %self.market.name, %round, %revision, commit_ms, "round cleared")
             }
             // Cancelled between the end of its work and its commit.
             Err(error) => debug!(market = %self.market.name, %round, %error, "round not committed"),
         }
     }
 
-    /// Decides, applies, journals and publishes one command.
-    pub(super) fn apply(&mut self, envelope: Envelope) -> Result<Arc<Outcome>, Error> {
-        self.apply_foreseen(envelope, None)
+    /// Decides and applies a command for a caller.
+    pub(super) fn submit(&mut self, envelope: Envelope, caller: Caller) {
+        // A refusal has been told.
+        let _ = self.apply(envelope, caller, None);
     }
 
-    /// The same for a command some of whose events are ready.
-    fn apply_foreseen(
+    /// Decides, applies and hands over one command; its caller is answered once it is
+    /// published. Tells the revision that it made.
+    fn apply(
         &mut self,
         mut envelope: Envelope,
-        foreseen: Option<Foreseen>,
-    ) -> Result<Arc<Outcome>, Error> {
+        mut caller: Caller,
+        ready: Option<Ready>,
+    ) -> Result<Revision, Error> {
         self.now = self.now.max(envelope.at);
         envelope.at = self.now;
-        let mut decision = self.state.decide(&envelope)?;
+        let mut decision = match self.state.decide(&envelope) {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                let error = Error::from(refusal);
+                self.tell_when_durable(Waiting::Answer(caller.reply.take(), Err(error.clone())));
+                return Err(error);
+            }
+        };
         if decision.effects.is_empty() && decision.remember.is_none() {
-            return Ok(decision.outcome);
+            let revision = decision.revision;
+            self.tell_when_durable(Waiting::Answer(caller.reply.take(), Ok(decision.outcome)));
+            return Ok(revision);
         }
         self.snapshot = None;
+        let (foreseen, checked) = ready.map(|r| (r.foreseen, r.checked)).unzip();
         let mut news =
             Unpublished { revision: decision.revision, foreseen, ..Unpublished::default() };
         news.apply(&mut self.state, &decision.effects);
@@ -137,25 +204,21 @@ impl Owner {
         let Decision { revision, effects, outcome, .. } = decision;
         let at = envelope.at;
         let takes = effects.iter().any(Effect::takes_revision);
-        let events = takes.then(|| Arc::new(Batch { revision, at, events: news.events.into() }));
-        let entry = Entry { revision, at, effects: effects.into(), events };
-        if let Err(error) = self.journal.append(&[self.group(&entry)]) {
-            error!(market = %self.market.name, %error, "the journal failed");
-            stop_process("a market is ahead of its journal");
+        let batch = takes.then(|| Arc::new(Batch { revision, at, events: news.events.into() }));
+        let view = self.state.view();
+        let publication = Publication {
+            rows: news.touched.rows(view),
+            batch: batch.clone(),
+            head: Arc::new(view.head.clone()),
+            follow: follow(&effects, view, checked),
+            reply: caller.reply.map(|reply| (reply, outcome)),
+            _room: caller.room,
+        };
+        if let Some(line) = &mut self.line {
+            line.keep(Entry { revision, at, effects: effects.into(), events: batch });
         }
-        news.touched.settle();
-        self.publish(&entry, &news.touched);
-        self.follow(&entry);
-        Ok(outcome)
-    }
-
-    /// What the journal keeps of an entry.
-    fn group(&self, entry: &Entry) -> Group {
-        Group {
-            incarnation: self.market.incarnation,
-            name: self.market.name.clone(),
-            record: Record::Entries(vec![entry.clone()]),
-        }
+        self.tell_when_durable(Waiting::News(Box::new(publication)));
+        Ok(revision)
     }
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
@@ -173,38 +236,103 @@ impl Owner {
         outcome.standing = self.state.view().head.standing();
     }
 
-    /// Shows what has happened: records first, then events, then the head, by which
-    /// readers learn of the revision.
-    fn publish(&self, entry: &Entry, touched: &Touched) {
-        let view = self.state.view();
-        // Workers refer to the vacancies that hold them.
-        self.market.pools.put_vacancies(view, &touched.vacancies);
-        self.market.pools.put_workers(view, &touched.workers);
-        touched.cities.iter().for_each(|city| self.market.pools.put_counts(view, *city));
-        if let Some(batch) = &entry.events {
-            self.market.log.append(batch.clone());
+    /// Tells it at once if everything up to now is durable, else when it is.
+    fn tell_when_durable(&mut self, waiting: Waiting) {
+        match &self.line {
+            Some(line) if !self.ahead.is_empty() || line.progress().durable < line.sent() => {
+                self.ahead.push_back((line.sent(), waiting));
+            }
+            _ => self.publish(waiting),
         }
-        self.head.send_replace(Arc::new(view.head.clone()));
     }
 
-    /// Does outside of the state what effects ask for.
-    fn follow(&self, entry: &Entry) {
-        for effect in entry.effects.iter() {
-            match effect {
-                Effect::RoundStarted { id, .. } => {
-                    self.market.clear(*id, self.state.view().clone())
-                }
-                Effect::RoundCleared { .. } => self.market.set_running(None),
-                Effect::RoundCancelled { .. } => {
-                    if let Some(running) = self.market.running() {
-                        running.control.cancel();
-                    }
-                    self.market.set_running(None);
-                }
-                _ => {}
+    /// The journal has come further, or fails.
+    fn tell(&mut self, progress: &Progress) {
+        while self.ahead.front().is_some_and(|(ticket, _)| *ticket <= progress.durable) {
+            let Some((_, waiting)) = self.ahead.pop_front() else { return };
+            self.publish(waiting);
+        }
+        if let Some(failure) = &progress.failure {
+            // What they asked for may still be kept and shown; only nobody waits for it.
+            let replies = self.ahead.iter_mut().filter_map(|(_, waiting)| waiting.take_reply());
+            replies.for_each(|reply| drop(reply.send(Err(Error::Journal(failure.clone())))));
+        }
+    }
+
+    /// Shows what has happened: records first, then events, then the head, by which
+    /// readers learn of the revision; then does what follows from it.
+    fn publish(&mut self, waiting: Waiting) {
+        // A caller who left has lost only the answer.
+        match waiting {
+            Waiting::Answer(reply, answer) => {
+                reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
+            }
+            Waiting::Snapshot(reply, view) => drop(reply.send(view)),
+            Waiting::News(news) => {
+                let Publication { rows, batch, head, follow, reply, .. } = *news;
+                rows.publish(&self.market.pools);
+                batch.into_iter().for_each(|batch| self.market.log.append(batch));
+                self.head.send_replace(head);
+                follow.into_iter().for_each(|follow| self.follow(follow));
+                reply.into_iter().for_each(|(reply, outcome)| drop(reply.send(Ok(outcome))));
             }
         }
     }
+
+    /// Does outside of the state what a command asks for.
+    fn follow(&self, follow: Follow) {
+        match follow {
+            Follow::Clear(id, view) => self.market.clear(id, *view),
+            Follow::Cleared(checked) => {
+                self.market.set_running(None);
+                let before = checked.and_then(|checked| self.market.set_last_cleared(checked));
+                // It refers to every record of its market, which takes a while to let go.
+                tokio::task::spawn_blocking(move || drop(before));
+            }
+            Follow::Cancelled => {
+                if let Some(running) = self.market.running() {
+                    running.control.cancel();
+                }
+                self.market.set_running(None);
+            }
+        }
+    }
+}
+
+/// Waits for the journal; for ever without one.
+async fn more(line: &mut Option<Line>) -> Progress {
+    match line {
+        Some(line) => line.more().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Caller {
+    fn refuse(self, error: Error) {
+        self.reply.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+    }
+}
+
+impl Waiting {
+    fn take_reply(&mut self) -> Option<Reply> {
+        match self {
+            Self::News(news) => news.reply.take().map(|(reply, _)| reply),
+            Self::Answer(reply, _) => reply.take(),
+            Self::Snapshot(..) => None,
+        }
+    }
+}
+
+/// What follows from effects, which have been applied to the view.
+fn follow(effects: &[Effect], view: &View, checked: Option<Arc<LastCleared>>) -> Vec<Follow> {
+    let mut checked = checked;
+    let follow = effects.iter().filter_map(|effect| match effect {
+        Effect::RoundStarted { id, .. } => Some(Follow::Clear(*id, Box::new(view.clone()))),
+        Effect::RoundCleared { .. } => Some(Follow::Cleared(checked.take())),
+        Effect::RoundCancelled { .. } => Some(Follow::Cancelled),
+        _ => None,
+    });
+    follow.collect()
 }
 
 /// What has been applied, and is not told yet.
@@ -254,81 +382,6 @@ fn is_heavy(message: &Message, state: &State) -> bool {
             }
             _ => false,
         },
-    }
-}
-
-/// Rows whose published copies are out of date.
-#[derive(Default)]
-struct Touched {
-    workers: Vec<WorkerSlot>,
-    vacancies: Vec<VacancySlot>,
-    cities: Vec<CityIx>,
-}
-
-impl Touched {
-    /// Notes the rows of an effect. Called before and after it is applied, because a
-    /// record that moves changes the counts of both its cities.
-    fn note(&mut self, effect: &Effect, view: &View) {
-        match effect {
-            Effect::WorkerPut { slot, .. } | Effect::WorkerLeft { slot, .. } => {
-                self.worker(*slot, view)
-            }
-            Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
-                self.vacancy(*slot, view)
-            }
-            Effect::Unmatched { worker, vacancy, .. } | Effect::Placed { worker, vacancy } => {
-                self.worker(*worker, view);
-                self.vacancy(*vacancy, view);
-            }
-            Effect::Confirmed { worker, .. } => self.worker(*worker, view),
-            Effect::CityPut { ix, .. } => self.cities.push(*ix),
-            _ => {}
-        }
-    }
-
-    fn worker(&mut self, slot: WorkerSlot, view: &View) {
-        self.workers.push(slot);
-        if slot.at() < view.workers.len() {
-            self.cities.push(view.worker(slot).worker.home);
-        }
-    }
-
-    fn vacancy(&mut self, slot: VacancySlot, view: &View) {
-        self.vacancies.push(slot);
-        if slot.at() < view.vacancies.len() {
-            self.cities.push(view.vacancy(slot).vacancy.city);
-        }
-    }
-
-    /// Notes the rows of a clearing: one by one, or in a pass if they are many.
-    fn rematch(&mut self, rematch: &Rematch, view: &View) {
-        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (*worker, *vacancy));
-        let pairs = ended.chain(rematch.made.iter().copied());
-        if rematch.ended.len() + rematch.made.len() <= HEAVY_EFFECTS {
-            return pairs.for_each(|(worker, vacancy)| {
-                self.worker(worker, view);
-                self.vacancy(vacancy, view);
-            });
-        }
-        self.cities.extend((0..view.counts.len()).map(CityIx::from_offset));
-        let mut vacancies = vec![false; view.vacancies.len()];
-        for (worker, vacancy) in pairs {
-            self.workers.push(worker);
-            vacancies[vacancy.at()] = true;
-        }
-        let touched = (0..).zip(vacancies).filter(|(_, touched)| *touched);
-        self.vacancies.extend(touched.map(|(at, _)| VacancySlot(at)));
-    }
-
-    /// Each row once.
-    fn settle(&mut self) {
-        // Stable, which is quick for lists that are ascending piece by piece.
-        self.workers.sort();
-        self.workers.dedup();
-        self.vacancies.sort();
-        self.vacancies.dedup();
-        self.cities.sort_unstable();
-        self.cities.dedup();
     }
 }
 

@@ -115,40 +115,60 @@ impl Pools {
     }
 
     /// Publishes workers' rows, which come ascending. The owner alone calls this.
-    pub(super) fn put_workers(&self, view: &View, slots: &[WorkerSlot]) {
-        let rows = slots.iter().map(|slot| {
-            let row = view.worker(*slot);
-            let vacancy = row.held.map(|held| held.vacancy);
-            let standing = WorkerStanding { revision: row.revision, vacancy, status: row.status };
-            (slot.at(), &row.worker, standing)
-        });
-        let known = self.workers.rows.put(rows);
-        for slot in slots.iter().filter(|slot| slot.at() >= known) {
-            self.workers.slots.insert(view.worker(*slot).worker.id, *slot);
-        }
+    pub(super) fn put_workers(&self, news: impl Iterator<Item = WorkerNews>) {
+        self.workers.put(news.map(|WorkerNews { slot, record, standing }| {
+            (slot.at(), slot, record.id, record, standing)
+        }));
     }
 
     /// Publishes vacancies' rows, which come ascending. The owner alone calls this.
-    pub(super) fn put_vacancies(&self, view: &View, slots: &[VacancySlot]) {
-        let rows = slots.iter().map(|slot| {
-            let row = view.vacancy(*slot);
-            let standing = VacancyStanding {
-                revision: row.revision,
-                held: row.held.len() as u32,
-                placed: row.placed,
-                status: row.status,
-            };
-            (slot.at(), &row.vacancy, standing)
-        });
-        let known = self.vacancies.rows.put(rows);
-        for slot in slots.iter().filter(|slot| slot.at() >= known) {
-            self.vacancies.slots.insert(view.vacancy(*slot).vacancy.id, *slot);
-        }
+    pub(super) fn put_vacancies(&self, news: impl Iterator<Item = VacancyNews>) {
+        self.vacancies.put(news.map(|VacancyNews { slot, record, standing }| {
+            (slot.at(), slot, record.id, record, standing)
+        }));
     }
 
     /// Publishes a city's counts. The owner alone calls this.
-    pub(super) fn put_counts(&self, view: &View, city: CityIx) {
-        self.counts.insert(city, *view.counts.get(city.at()));
+    pub(super) fn put_counts(&self, city: CityIx, counts: CityCounts) {
+        self.counts.insert(city, counts);
+    }
+}
+
+/// A worker's row, to be published.
+pub(super) struct WorkerNews {
+    slot: WorkerSlot,
+    record: Arc<Worker>,
+    standing: WorkerStanding,
+}
+
+impl WorkerNews {
+    /// The row as it is in a view.
+    pub fn of(view: &View, slot: WorkerSlot) -> Self {
+        let row = view.worker(slot);
+        let vacancy = row.held.map(|held| held.vacancy);
+        let standing = WorkerStanding { revision: row.revision, vacancy, status: row.status };
+        Self { slot, record: row.worker.clone(), standing }
+    }
+}
+
+/// A vacancy's row, to be published.
+pub(super) struct VacancyNews {
+    slot: VacancySlot,
+    record: Arc<Vacancy>,
+    standing: VacancyStanding,
+}
+
+impl VacancyNews {
+    /// The row as it is in a view.
+    pub fn of(view: &View, slot: VacancySlot) -> Self {
+        let row = view.vacancy(slot);
+        let standing = VacancyStanding {
+            revision: row.revision,
+            held: row.held.len() as u32,
+            placed: row.placed,
+            status: row.status,
+        };
+        Self { slot, record: row.vacancy.clone(), standing }
     }
 }
 
@@ -158,6 +178,24 @@ struct Pool<Id: Eq + Hash, Slot, Record, Standing> {
     /// An id keeps its slot: rows come in before it, and never leave.
     slots: Map<Id, Slot>,
     rows: Rows<Record, Standing>,
+}
+
+impl<Id: Eq + Hash, Slot: Copy, Record, Standing: Copy> Pool<Id, Slot, Record, Standing> {
+    /// Writes rows, ascending by place; those after the last one add to them without a gap,
+    /// and then their ids are known.
+    fn put(&self, news: impl Iterator<Item = (usize, Slot, Id, Arc<Record>, Standing)>) {
+        let known = self.rows.len();
+        let mut added = Vec::new();
+        self.rows.put(news.map(|(at, slot, id, record, standing)| {
+            if at >= known {
+                added.push((id, slot));
+            }
+            (at, record, standing)
+        }));
+        for (id, slot) in added {
+            self.slots.insert(id, slot);
+        }
+    }
 }
 
 impl<Id: Eq + Hash, Slot, Record, Standing> Default for Pool<Id, Slot, Record, Standing> {
@@ -203,14 +241,10 @@ impl<Record, Standing: Copy> Rows<Record, Standing> {
         (chunks.len() - 1) * CHUNK_ROWS + rows.len()
     }
 
-    /// Writes rows, ascending; those after the last one add to them without a gap.
-    /// Says how many there were before. A record that is there already is not touched:
-    /// after a round only standings have changed, of every second worker.
-    fn put<'a>(&self, rows: impl Iterator<Item = (usize, &'a Arc<Record>, Standing)>) -> usize
-    where
-        Record: 'a,
-    {
-        let before = self.len();
+    /// Writes rows, ascending; those after the last one add to them without a gap. A record
+    /// that is there already is not touched: after a round only standings have changed, of
+    /// every second worker.
+    fn put(&self, rows: impl Iterator<Item = (usize, Arc<Record>, Standing)>) {
         let mut rows = rows.peekable();
         while let Some((first, ..)) = rows.peek() {
             let number = first / CHUNK_ROWS;
@@ -220,13 +254,12 @@ impl<Record, Standing: Copy> Rows<Record, Standing> {
                 rows.next_if(|(at, ..)| at / CHUNK_ROWS == number)
             {
                 match chunk.get_mut(at % CHUNK_ROWS) {
-                    Some(row) if Arc::ptr_eq(&row.record, record) => row.standing = standing,
-                    Some(row) => *row = Row { record: record.clone(), standing },
-                    None => chunk.push(Row { record: record.clone(), standing }),
+                    Some(row) if Arc::ptr_eq(&row.record, &record) => row.standing = standing,
+                    Some(row) => *row = Row { record, standing },
+                    None => chunk.push(Row { record, standing }),
                 }
             }
         }
-        before
     }
 
     fn add_chunk(&self) -> Chunk<Record, Standing> {
@@ -247,9 +280,10 @@ mod tests {
         let rows = Rows::default();
         let record = Arc::new(());
         let many = 2 * CHUNK_ROWS + 10;
-        assert_eq!(rows.put((0..many).map(|at| (at, &record, at))), 0);
+        rows.put((0..many).map(|at| (at, record.clone(), at)));
+        assert_eq!(rows.len(), many);
         let changed = [3, CHUNK_ROWS, many - 1, many, many + 1];
-        assert_eq!(rows.put(changed.into_iter().map(|at| (at, &record, at * 10))), many);
+        rows.put(changed.into_iter().map(|at| (at, record.clone(), at * 10)));
         assert_eq!(rows.len(), many + 2);
         let standing = |at| rows.get(at).map(|row| row.standing);
         assert_eq!(standing(CHUNK_ROWS - 1), Some(CHUNK_ROWS - 1));

@@ -1,19 +1,20 @@
 //! The markets of a server.
 
 use super::continuous::Continuous;
-use super::owner::{Owner, stop_process};
+use super::owner::{Caller, Owner, stop_process};
+use super::scribe::Scribe;
+use super::touched::Touched;
 use super::{Error, LastCleared, Market, Message, Pinned, Pools};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
-use crate::domain::{Incarnation, MarketName, Millis, Reason, RoundId, Violation};
+use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
 use crate::events::{Log, Retention};
-use crate::journal::{Journal, Volatile};
 use crate::state::{Capacity, Command, Creation, Envelope, State};
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
@@ -63,15 +64,23 @@ impl Default for Options {
 pub struct Markets {
     options: Options,
     clock: Arc<dyn Clock>,
+    /// Writes the journal; without one, markets end with their process.
+    scribe: Option<Arc<Scribe>>,
     by_name: DashMap<MarketName, Arc<Market>>,
-    /// Held while a market is made, so that the limit holds; never across an await.
-    creating: Mutex<()>,
+    /// Held while a market is made, so that names are taken once and the limit holds.
+    creating: tokio::sync::Mutex<()>,
 }
 
 impl Markets {
-    /// No markets yet.
+    /// No markets yet, and none will outlive the process.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
-        Self { options, clock, by_name: DashMap::new(), creating: Mutex::new(()) }
+        let (scribe, creating) = (None, tokio::sync::Mutex::new(()));
+        Self { options, clock, scribe, by_name: DashMap::new(), creating }
+    }
+
+    /// No markets yet; those that are made are kept in the scribe's journal.
+    pub fn kept(options: Options, clock: Arc<dyn Clock>, scribe: Arc<Scribe>) -> Self {
+        Self { scribe: Some(scribe), ..Self::new(options, clock) }
     }
 
     /// The market of that name.
@@ -89,59 +98,98 @@ impl Markets {
         all
     }
 
-    /// Makes a market that keeps nothing beyond the process.
-    pub fn create(&self, creation: Creation) -> Result<Arc<Market>, Error> {
-        self.create_with(creation, Box::new(Volatile::default()))
+    /// Makes a market; returns it once that is durable.
+    ///
+    /// It goes on if the caller leaves: else the journal would have a market that nobody
+    /// else knows of.
+    pub async fn create(self: &Arc<Self>, creation: Creation) -> Result<Arc<Market>, Error> {
+        let (answer, made) = oneshot::channel();
+        tokio::spawn(self.clone().make(creation, answer));
+        made.await.map_err(|_| Error::Closed)?
     }
 
-    /// Makes a market with the given journal.
-    pub fn create_with(
-        &self,
+    async fn make(
+        self: Arc<Self>,
         creation: Creation,
-        journal: Box<dyn Journal>,
-    ) -> Result<Arc<Market>, Error> {
-        let _one_at_a_time =
-            self.creating.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let count = self.by_name.len();
-        let entry = match self.by_name.entry(creation.name.clone()) {
-            Entry::Occupied(_) => {
-                let message = format!("a market named {} exists", creation.name);
-                return Err(Error::from(Violation::new(
-                    Reason::MarketExists,
-                    "market.id",
-                    message,
-                )));
+        answer: oneshot::Sender<Result<Arc<Market>, Error>>,
+    ) {
+        if let Some(failure) = self.scribe.as_ref().and_then(|scribe| scribe.failure()) {
+            return drop(answer.send(Err(Error::Journal(failure))));
+        }
+        let _one_at_a_time = self.creating.lock().await;
+        if let Err(violation) = self.check_room(&creation.name) {
+            return drop(answer.send(Err(violation.into())));
+        }
+        let state = State::new(creation.name.clone(), self.options.capacity);
+        let (mut owner, queue) = self.prepare(state, creation.incarnation, Millis(0));
+        let market = owner.market.clone();
+        let (reply, made) = oneshot::channel();
+        let (at, command) = (self.clock.now(), Command::Create(creation));
+        let envelope = Envelope { at, request: None, command };
+        owner.submit(envelope, Caller { reply: Some(reply), room: None });
+        spawn_owner(owner, queue);
+        match made.await.unwrap_or(Err(Error::Closed)) {
+            Ok(_) => {
+                self.enter(&market);
+                let _ = answer.send(Ok(market));
             }
-            Entry::Vacant(entry) => entry,
-        };
+            Err(error @ Error::Journal(_)) => {
+                let _ = answer.send(Err(error));
+                // It is in the journal as soon as that goes on.
+                let mut head = market.watch_head();
+                if head.wait_for(|head| head.revision > Revision(0)).await.is_ok() {
+                    self.enter(&market);
+                }
+            }
+            Err(error) => {
+                market.closed.cancel();
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    fn check_room(&self, name: &MarketName) -> Result<(), Violation> {
+        let count = self.by_name.len();
+        if self.by_name.contains_key(name) {
+            let message = format!("a market named {name} exists");
+            return Err(Violation::new(Reason::MarketExists, "market.id", message));
+        }
         if count >= self.options.markets_max {
             let message = format!("the server has {count} markets, its limit");
-            return Err(Error::from(Violation::new(Reason::LimitReached, "market", message)));
+            return Err(Violation::new(Reason::LimitReached, "market", message));
         }
-        let (mut owner, queue) = self.prepare(&creation, journal);
-        let market = owner.market.clone();
-        owner.apply(Envelope {
-            at: self.clock.now(),
-            request: None,
-            command: Command::Create(creation),
-        })?;
-        entry.insert(market.clone());
+        Ok(())
+    }
+
+    fn enter(&self, market: &Arc<Market>) {
+        self.by_name.insert(market.name.clone(), market.clone());
         info!(market = %market.name, incarnation = %market.incarnation, "market made");
+    }
+
+    /// Takes in a market that a journal has kept, the last of whose commands came in `at`.
+    pub fn adopt(&self, state: State, at: Millis) -> Arc<Market> {
+        let incarnation = state.view().head.incarnation;
+        let rows = Touched::all(state.view()).rows(state.view());
+        let (owner, queue) = self.prepare(state, incarnation, at);
+        let market = owner.market.clone();
+        rows.publish(&market.pools);
+        self.by_name.insert(market.name.clone(), market.clone());
         spawn_owner(owner, queue);
-        Ok(market)
+        market
     }
 
     fn prepare(
         &self,
-        creation: &Creation,
-        journal: Box<dyn Journal>,
+        state: State,
+        incarnation: Incarnation,
+        now: Millis,
     ) -> (Owner, mpsc::Receiver<Message>) {
-        let state = State::new(creation.name.clone(), self.options.capacity);
+        let name = state.view().head.name.clone();
         let (queue, receiver) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let (head_sender, head) = watch::channel(Arc::new(state.view().head.clone()));
         let market = Market {
-            name: creation.name.clone(),
-            incarnation: creation.incarnation,
+            name: name.clone(),
+            incarnation,
             clock: self.clock.clone(),
             queue,
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
@@ -157,39 +205,57 @@ impl Markets {
         };
         let owner = Owner {
             state,
-            journal,
+            line: self.scribe.as_ref().map(|scribe| scribe.line(incarnation, name)),
             market: Arc::new(market),
             head: head_sender,
+            ahead: VecDeque::new(),
             snapshot: None,
             continuous: Continuous::default(),
-            now: Millis(0),
+            now,
         };
         (owner, receiver)
     }
 
-    /// Deletes a market, if it is of the given incarnation (or whichever it is).
-    pub fn delete(
-        &self,
+    /// Deletes a market, if it is of the given incarnation (or whichever it is); returns
+    /// once that is durable.
+    ///
+    /// From the first moment on the market takes nothing any more. Its name is free once the
+    /// journal has the deletion; until then, a restart would bring it back.
+    pub async fn delete(
+        self: &Arc<Self>,
         name: &str,
         incarnation: Option<Incarnation>,
-    ) -> Result<Arc<Market>, Violation> {
-        let wrong =
-            |market: &Market| incarnation.is_some_and(|wanted| wanted != market.incarnation);
-        match self.by_name.remove_if(name, |_, market| !wrong(market)) {
-            Some((_, market)) => {
-                market.closed.cancel();
-                info!(market = %market.name, "market deleted");
-                Ok(market)
-            }
-            None => {
-                let market = self.get(name)?;
-                Err(Violation::new(
-                    Reason::IncarnationMismatch,
-                    "incarnation",
-                    format!("the market is of incarnation {}", market.incarnation),
-                )
-                .with("incarnation", market.incarnation))
-            }
+    ) -> Result<Arc<Market>, Error> {
+        let market = self.get(name)?;
+        if incarnation.is_some_and(|wanted| wanted != market.incarnation) {
+            let message = format!("the market is of incarnation {}", market.incarnation);
+            let violation = Violation::new(Reason::IncarnationMismatch, "incarnation", message);
+            return Err(violation.with("incarnation", market.incarnation).into());
+        }
+        let Some(scribe) = &self.scribe else {
+            self.leave(&market);
+            return Ok(market);
+        };
+        if let Some(failure) = scribe.failure() {
+            return Err(Error::Journal(failure));
+        }
+        market.closed.cancel();
+        let (done, deleted) = oneshot::channel();
+        let (this, gone) = (self.clone(), market.clone());
+        let done = move || {
+            this.leave(&gone);
+            let _ = done.send(());
+        };
+        scribe.delete(market.incarnation, market.name.clone(), self.clock.now(), Box::new(done));
+        deleted.await.map_err(|_| Error::Closed)?;
+        Ok(market)
+    }
+
+    fn leave(&self, market: &Arc<Market>) {
+        market.closed.cancel();
+        let is_it = |_: &MarketName, other: &Arc<Market>| Arc::ptr_eq(other, market);
+        if self.by_name.remove_if(&market.name, is_it).is_some() {
+            info!(market = %market.name, "market deleted");
         }
     }
 

@@ -1,0 +1,375 @@
+//! The thread that writes the journal: one for all markets of a server.
+//!
+//! Owners hand over what their commands have done and go on. Whatever has come in while
+//! one commit was on its way to the disk makes the next, so commits grow with the load and
+//! a single command waits for nobody. If the journal fails, the same is tried again until
+//! it succeeds: owners refuse new commands meanwhile, and publish nothing.
+
+use super::owner::stop_process;
+use crate::domain::{Incarnation, MarketName, Millis};
+use crate::journal::{Entry, Error, Group, Journal, Read, Record};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+/// Effects that one commit takes, if it takes more than one entry.
+const COMMIT_EFFECTS_MAX: usize = 50_000;
+/// After so long without work the journal is told to bring everything up to date.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long to wait before a failed commit is tried again: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Why the journal takes nothing at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether there is no room left.
+    pub full: bool,
+    /// What the journal said.
+    pub message: String,
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        Self { full: matches!(error, Error::Full(_)), message: error.to_string() }
+    }
+}
+
+/// The journal's condition, as owners see it.
+#[derive(Debug, Default)]
+struct Condition {
+    /// Held to look or to note a change, never across an await.
+    failure: Mutex<Option<Arc<Failure>>>,
+    stopping: AtomicBool,
+}
+
+impl Condition {
+    fn failure(&self) -> Option<Arc<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, failure: Option<Arc<Failure>>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+}
+
+/// How far a market's entries are durable.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// All entries up to this ticket are.
+    pub durable: u64,
+    /// Why the next are not yet, if the journal fails.
+    pub failure: Option<Arc<Failure>>,
+}
+
+enum Job {
+    Keep { line: Arc<End>, ticket: u64, entry: Entry },
+    Delete { line: Arc<End>, at: Millis, done: Box<dyn FnOnce() + Send> },
+    /// A piece of work on the journal between two commits; says whether there is more.
+    Tend(Box<dyn FnMut(&mut dyn Journal) -> bool + Send>),
+    Stop,
+}
+
+/// The scribe's end of a market's line.
+struct End {
+    incarnation: Incarnation,
+    name: MarketName,
+    progress: watch::Sender<Progress>,
+}
+
+/// The thread, and the way to it.
+pub struct Scribe {
+    jobs: Sender<Job>,
+    condition: Arc<Condition>,
+    reader: Arc<dyn Read>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Scribe {
+    /// Starts the thread on a journal.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn start(journal: Box<dyn Journal>) -> std::io::Result<Self> {
+        let (jobs, to_do) = channel();
+        let condition = Arc::new(Condition::default());
+        let reader = journal.reader();
+        let desk = Desk {
+            journal,
+            condition: condition.clone(),
+            to_do,
+            again: jobs.clone(),
+            waiting: VecDeque::new(),
+            deleted: HashSet::new(),
+        };
+        let thread = std::thread::Builder::new().name("scribe".into()).spawn(|| desk.run())?;
+        Ok(Self { jobs, condition, reader, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Reads what is durable.
+    pub fn reader(&self) -> &Arc<dyn Read> {
+        &self.reader
+    }
+
+    /// Why the journal takes nothing at present.
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.condition.failure()
+    }
+
+    /// A line for a market.
+    pub(super) fn line(&self, incarnation: Incarnation, name: MarketName) -> Line {
+        let (sender, progress) = watch::channel(Progress::default());
+        let end = Arc::new(End { incarnation, name, progress: sender });
+        let (jobs, condition) = (self.jobs.clone(), self.condition.clone());
+        Line { end, jobs, condition, progress, sent: 0 }
+    }
+
+    /// Has a market deleted that nothing is kept of any more; `done` is called once that is
+    /// durable.
+    pub(super) fn delete(
+        &self,
+        incarnation: Incarnation,
+        name: MarketName,
+        at: Millis,
+        done: Box<dyn FnOnce() + Send>,
+    ) {
+        let line = self.line(incarnation, name).end;
+        // A scribe that has stopped is that of a server that has stopped.
+        let _ = self.jobs.send(Job::Delete { line, at, done });
+    }
+
+    /// Has a piece of work done on the journal between commits, again and again as long as
+    /// it says that there is more.
+    pub(super) fn tend(&self, work: impl FnMut(&mut dyn Journal) -> bool + Send + 'static) {
+        let _ = self.jobs.send(Job::Tend(Box::new(work)));
+    }
+
+    /// Keeps what has been handed over, and ends the thread. Gives up if the journal fails.
+    pub fn stop(&self) {
+        self.condition.stopping.store(true, Ordering::Relaxed);
+        let _ = self.jobs.send(Job::Stop);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread that writes the journal has panicked");
+        }
+    }
+}
+
+/// An owner's way to the scribe.
+pub(super) struct Line {
+    end: Arc<End>,
+    jobs: Sender<Job>,
+    condition: Arc<Condition>,
+    progress: watch::Receiver<Progress>,
+    sent: u64,
+}
+
+impl Line {
+    /// Hands an entry over.
+    pub fn keep(&mut self, entry: Entry) {
+        self.sent += 1;
+        let job = Job::Keep { line: self.end.clone(), ticket: self.sent, entry };
+        if self.jobs.send(job).is_err() {
+            // A server closes its markets before it stops the scribe.
+            stop_process("nobody writes the journal");
+        }
+    }
+
+    /// The ticket of the last entry.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How far entries are durable.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Waits until there is more progress than this was told of.
+    pub async fn more(&mut self) -> Progress {
+        // The sender is in `self.end`, so it is there as long as this is.
+        let _ = self.progress.changed().await;
+        self.progress.borrow_and_update().clone()
+    }
+
+    /// Why the journal takes nothing at present.
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.condition.failure()
+    }
+}
+
+/// What the thread works with.
+struct Desk {
+    journal: Box<dyn Journal>,
+    condition: Arc<Condition>,
+    to_do: Receiver<Job>,
+    /// For work that is not done with one piece.
+    again: Sender<Job>,
+    /// What has come in while the journal failed.
+    waiting: VecDeque<Job>,
+    /// Markets that were deleted: what their owners still hand over is dropped.
+    deleted: HashSet<Incarnation>,
+}
+
+/// One commit in the making.
+#[derive(Default)]
+struct Commit {
+    groups: Vec<Group>,
+    /// Where a market's entries go.
+    open: HashMap<Incarnation, usize>,
+    effects: usize,
+    /// By market, whom to tell how far entries are durable.
+    tickets: HashMap<Incarnation, (Arc<End>, u64)>,
+    deletions: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Desk {
+    fn run(mut self) {
+        let mut is_settled = true;
+        loop {
+            let job = match self.waiting.pop_front() {
+                Some(job) => Ok(job),
+                None => self.to_do.recv_timeout(IDLE),
+            };
+            match job {
+                Ok(job) => {
+                    is_settled = false;
+                    if !self.work(job) {
+                        break;
+                    }
+                }
+                Err(_) if is_settled => {}
+                Err(_) => is_settled = self.settle(),
+            }
+        }
+        self.settle();
+    }
+
+    /// One commit, and what follows it. False once it is time to stop.
+    fn work(&mut self, first: Job) -> bool {
+        let mut commit = Commit::default();
+        let mut next = Some(first);
+        let mut tending = None;
+        let mut goes_on = true;
+        while let Some(job) = next.take() {
+            match job {
+                Job::Keep { line, .. } if self.deleted.contains(&line.incarnation) => {}
+                Job::Keep { line, ticket, entry } => commit.keep(line, ticket, entry),
+                Job::Delete { line, at, done } => {
+                    self.deleted.insert(line.incarnation);
+                    commit.delete(&line, at, done);
+                }
+                Job::Tend(work) => tending = Some(work),
+                Job::Stop => goes_on = false,
+            }
+            if goes_on && tending.is_none() && commit.effects < COMMIT_EFFECTS_MAX {
+                next = self.waiting.pop_front().or_else(|| self.to_do.try_recv().ok());
+            }
+        }
+        if !commit.groups.is_empty() && !self.append(&commit) {
+            return false;
+        }
+        commit.tell();
+        if let Some(mut work) = tending
+            && work(&mut *self.journal)
+        {
+            // Behind what has come in meanwhile.
+            let _ = self.again.send(Job::Tend(work));
+        }
+        goes_on
+    }
+
+    /// Appends, again and again until it succeeds. False if the server stops before that.
+    fn append(&mut self, commit: &Commit) -> bool {
+        let mut pause = RETRY.0;
+        loop {
+            match self.journal.append(&commit.groups) {
+                Ok(_) => break,
+                Err(error) if error.may_pass() => self.note(commit, &error),
+                Err(error) => {
+                    error!(%error, "the journal cannot be written");
+                    stop_process("the journal cannot be written");
+                }
+            }
+            if self.condition.stopping.load(Ordering::Relaxed) {
+                warn!("stopping although the journal fails: the last commands are not kept");
+                return false;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(RETRY.1);
+        }
+        if self.condition.failure().is_some() {
+            self.condition.set(None);
+            info!("the journal takes entries again");
+        }
+        true
+    }
+
+    /// Tells everybody that the journal fails: who hands over next, and who waits already.
+    fn note(&mut self, commit: &Commit, error: &Error) {
+        let failure = Arc::new(Failure::of(error));
+        if self.condition.failure().as_ref() != Some(&failure) {
+            error!(%error, "the journal fails; the same is tried again");
+            self.condition.set(Some(failure.clone()));
+            commit.tickets.values().for_each(|(line, _)| line.tell(&failure));
+        }
+        while let Ok(job) = self.to_do.try_recv() {
+            if let Job::Keep { line, .. } = &job {
+                line.tell(&failure);
+            }
+            self.waiting.push_back(job);
+        }
+    }
+
+    fn settle(&mut self) -> bool {
+        match self.journal.settle() {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(%error, "the journal is not brought up to date");
+                false
+            }
+        }
+    }
+}
+
+impl End {
+    /// Tells the owner that the journal fails.
+    fn tell(&self, failure: &Arc<Failure>) {
+        self.progress.send_modify(|progress| progress.failure = Some(failure.clone()));
+    }
+}
+
+impl Commit {
+    fn keep(&mut self, line: Arc<End>, ticket: u64, entry: Entry) {
+        self.effects += entry.effects.len();
+        let End { incarnation, ref name, .. } = *line;
+        let at = *self.open.entry(incarnation).or_insert_with(|| {
+            let record = Record::Entries(Vec::new());
+            self.groups.push(Group { incarnation, name: name.clone(), record });
+            self.groups.len() - 1
+        });
+        if let Record::Entries(entries) = &mut self.groups[at].record {
+            entries.push(entry);
+        }
+        self.tickets.insert(incarnation, (line, ticket));
+    }
+
+    fn delete(&mut self, line: &End, at: Millis, done: Box<dyn FnOnce() + Send>) {
+        let (incarnation, name) = (line.incarnation, line.name.clone());
+        self.open.remove(&incarnation);
+        self.groups.push(Group { incarnation, name, record: Record::Deleted(at) });
+        self.deletions.push(done);
+    }
+
+    /// Tells everybody who waits that it is durable.
+    fn tell(self) {
+        for (line, ticket) in self.tickets.into_values() {
+            line.progress.send_replace(Progress { durable: ticket, failure: None });
+        }
+        self.deletions.into_iter().for_each(|done| done());
+    }
+}
