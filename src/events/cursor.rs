@@ -1,10 +1,12 @@
 //! A subscriber's cursor over the shared log: a position and a filter. It holds no
-//! events of its own, so a slow subscriber costs the market nothing.
+//! events of its own but a piece that was recalled from the journal, so a slow subscriber
+//! costs the market nothing.
 
 use super::log::{Batch, Log, Missed, Position};
 use super::{Event, Filter};
 use crate::domain::{Millis, Revision};
 use crate::mutants::active;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Events of one message. So many of the largest stay below the limit of a chunk
@@ -60,12 +62,14 @@ pub enum Next {
 pub struct Cursor {
     position: Position,
     filter: Filter,
+    /// From the position on, if the log does not have it any more.
+    recalled: VecDeque<Arc<Batch>>,
 }
 
 impl Cursor {
     /// A cursor that reads from `position` on (see [`Log::resolve`]).
     pub fn new(position: Position, filter: Filter) -> Self {
-        Self { position, filter }
+        Self { position, filter, recalled: VecDeque::new() }
     }
 
     /// Where the cursor is: everything before this that passes the filter was returned.
@@ -78,6 +82,22 @@ impl Cursor {
         self.position = position;
     }
 
+    /// Takes what was recalled for its position.
+    pub fn recall(&mut self, batches: Vec<Arc<Batch>>) {
+        self.recalled = batches.into();
+    }
+
+    /// The batch at its position, or `None` at the end.
+    fn batch(&mut self, log: &Log) -> Result<Option<Arc<Batch>>, Missed> {
+        while let Some(first) = self.recalled.front() {
+            if first.revision == self.position.revision {
+                return Ok(Some(first.clone()));
+            }
+            self.recalled.pop_front();
+        }
+        log.batch(self.position)
+    }
+
     /// Moves on to the next events that pass the filter.
     pub fn advance(&mut self, log: &Log) -> Result<Next, Missed> {
         self.advance_by(log, CHUNK_EVENTS_MAX)
@@ -86,7 +106,7 @@ impl Cursor {
     /// Like [`Self::advance`], with at most `limit` events.
     pub fn advance_by(&mut self, log: &Log, limit: usize) -> Result<Next, Missed> {
         for _ in 0..SKIPPED_BATCHES_MAX {
-            let Some(batch) = log.batch(self.position)? else { return Ok(Next::CaughtUp) };
+            let Some(batch) = self.batch(log)? else { return Ok(Next::CaughtUp) };
             if let Some(chunk) = self.chunk_of(batch, limit.min(CHUNK_EVENTS_MAX)) {
                 return Ok(Next::Chunk(chunk));
             }

@@ -1,5 +1,6 @@
 //! The retained history of one market: a queue of revisions, bounded in bytes and
-//! age. One writer appends; any number of cursors read.
+//! age. One writer appends; any number of cursors read. Where a journal keeps the
+//! market, what has left the queue is recalled from there.
 
 use super::Event;
 use crate::domain::limits::{HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX};
@@ -7,6 +8,7 @@ use crate::domain::{Millis, Revision};
 use crate::mutants::active;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -45,6 +47,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The position of the event `index`, or the one after the revision if that is how many
+    /// there are; `None` if there are not so many.
+    pub fn resolve(&self, index: u32) -> Option<Position> {
+        match self.events.len().cmp(&(index as usize)) {
+            std::cmp::Ordering::Greater => Some(Position { revision: self.revision, index }),
+            std::cmp::Ordering::Equal => Some(Position::start_of(self.revision.next())),
+            std::cmp::Ordering::Less => None,
+        }
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + BATCH_OVERHEAD + self.events.iter().map(Event::bytes).sum::<usize>()
     }
@@ -72,6 +84,8 @@ pub enum Missed {
     Trimmed(Position),
     /// It lies after the newest event; this is the place after that.
     Future(Position),
+    /// It is kept, but not here: recall it from the journal.
+    Archived,
 }
 
 /// The retained history of one market.
@@ -81,6 +95,8 @@ pub struct Log {
     /// Held for the length of an append or of copying some pointers out, never
     /// across an await: one writer and many cursors meet here.
     history: RwLock<History>,
+    /// The oldest revision that the journal has; beyond all if there is no journal.
+    archived_from: AtomicU64,
 }
 
 /// A batch with its size, which is asked for again when it goes.
@@ -115,6 +131,15 @@ impl History {
         self.batches.get(at).map(|retained| &retained.batch)
     }
 
+    /// Why a position that is not here cannot be read.
+    fn missed(&self, position: Position, archived: Revision) -> Missed {
+        let archived = Position::start_of(archived);
+        if position >= archived {
+            return Missed::Archived;
+        }
+        Missed::Trimmed(self.oldest().min(archived))
+    }
+
     /// Takes out what is too much or too old, for the caller to drop without the lock.
     fn trim(&mut self, retention: Retention, now: Millis) -> Vec<Arc<Batch>> {
         let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
@@ -138,7 +163,23 @@ impl History {
 impl Log {
     /// An empty log.
     pub fn new(retention: Retention) -> Self {
-        Self { retention, history: RwLock::default() }
+        Self::after(retention, Revision(0))
+    }
+
+    /// A log of what comes after a revision.
+    pub fn after(retention: Retention, newest: Revision) -> Self {
+        let history = History { newest, ..History::default() };
+        let archived_from = AtomicU64::new(u64::MAX);
+        Self { retention, history: RwLock::new(history), archived_from }
+    }
+
+    /// From now on a journal keeps everything from that revision on.
+    pub fn set_archived_from(&self, revision: Revision) {
+        self.archived_from.store(revision.0, Ordering::Relaxed);
+    }
+
+    fn archived_from(&self) -> Revision {
+        Revision(self.archived_from.load(Ordering::Relaxed))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, History> {
@@ -170,9 +211,9 @@ impl Log {
         discard(trimmed);
     }
 
-    /// The oldest position that is retained.
+    /// The oldest position that is retained, here or in the journal.
     pub fn oldest(&self) -> Position {
-        self.read().oldest()
+        self.read().oldest().min(Position::start_of(self.archived_from()))
     }
 
     /// The position after the newest event.
@@ -199,17 +240,10 @@ impl Log {
         if position < history.oldest() && active("trimmed-start-moves-on") {
             return Ok(history.oldest());
         }
-        if position < history.oldest() {
-            return Err(Missed::Trimmed(history.oldest()));
-        }
         let Some(batch) = history.batch(position.revision) else {
-            return Err(Missed::Trimmed(history.oldest()));
+            return Err(history.missed(position, self.archived_from()));
         };
-        match batch.events.len().cmp(&(position.index as usize)) {
-            std::cmp::Ordering::Greater => Ok(position),
-            std::cmp::Ordering::Equal => Ok(Position::start_of(position.revision.next())),
-            std::cmp::Ordering::Less => Err(Missed::Future(history.end())),
-        }
+        batch.resolve(position.index).ok_or(Missed::Future(history.end()))
     }
 
     /// The batch at `position`, or `None` at the end.
@@ -223,7 +257,7 @@ impl Log {
             None if active("behind-moves-on") => {
                 Ok(history.batches.front().map(|oldest| oldest.batch.clone()))
             }
-            None => Err(Missed::Trimmed(history.oldest())),
+            None => Err(history.missed(position, self.archived_from())),
         }
     }
 }

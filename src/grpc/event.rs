@@ -12,7 +12,7 @@ use crate::domain::{
     CityName, Geography, Incarnation, Reason, Revision, VacancyId, Violation, WorkerId, limits,
 };
 use crate::events::{Chunk, Cursor, Filter, Kind, Missed, Next, Position};
-use crate::market::{Market, Subscription};
+use crate::market::{Market, Recall, Subscription};
 use crate::mutants::active;
 use crate::proto::v1 as pb;
 use crate::proto::v1::event_service_server::EventService;
@@ -46,7 +46,7 @@ impl EventService for Events {
         let deadline = request.extensions().get::<Deadline>().and_then(|deadline| deadline.0);
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let position = start(&market, request.start.as_ref())?;
+        let position = start(&market, request.start.as_ref()).await?;
         let filter = filter(&market, request.filter.as_ref())?;
         let checkpoint = checkpoint(request.checkpoint_interval_ms).map_err(refuse)?;
         let counted = (
@@ -79,17 +79,14 @@ impl EventService for Events {
         let size = super::paging::size(request.page_size)?;
         let from = match &request.start {
             None => market.log().oldest(),
-            Some(at) => resolve(&market, at, "start")?,
+            Some(at) => resolve(&market, at, "start").await?,
         };
         let mut cursor = Cursor::new(from, filter(&market, request.filter.as_ref())?);
         let head_at = market.head();
         let mut events = Vec::new();
         let mut caught_up = false;
         while events.len() < size && !caught_up {
-            match cursor
-                .advance_by(market.log(), size - events.len())
-                .map_err(|missed| missed_status(&market, missed))?
-            {
+            match advance(&market, &mut cursor, size - events.len()).await? {
                 Next::Chunk(chunk) => {
                     let head = naming(&market, &head_at, chunk.revision()).await;
                     events.extend(chunk.events().map(|(index, event)| {
@@ -193,10 +190,7 @@ impl Subscriber {
                 continue;
             }
             let market = self.market.clone();
-            let next = self
-                .cursor
-                .advance(market.log())
-                .map_err(|missed| missed_status(&self.market, missed))?;
+            let next = advance(&market, &mut self.cursor, usize::MAX).await?;
             let message = match next {
                 Next::Chunk(chunk) => {
                     // The cursor passes over what the filter does not want, and may so
@@ -366,7 +360,7 @@ fn checkpoint(millis: u32) -> Result<Duration, Violation> {
 }
 
 /// Where a subscriber wants to start.
-fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
+async fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
     match start {
         None => {
             let message = "say where to start: earliest, now or a position";
@@ -375,7 +369,7 @@ fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
         Some(Start::Earliest(_)) => Ok(market.log().oldest()),
         Some(Start::Now(_)) => Ok(market.log().end()),
         Some(Start::Position(position)) => {
-            let mut at = resolve(market, position, "position")?;
+            let mut at = resolve(market, position, "position").await?;
             at.index += u32::from(active("resume-exclusive"));
             at.index = at.index.saturating_sub(u32::from(active("resume-repeats-one")));
             Ok(at)
@@ -383,7 +377,20 @@ fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
     }
 }
 
-fn resolve(market: &Market, position: &pb::Position, field: &str) -> Answer<Position> {
+/// Moves a cursor on, through the journal where the log does not have its position.
+async fn advance(market: &Market, cursor: &mut Cursor, limit: usize) -> Answer<Next> {
+    loop {
+        match cursor.advance_by(market.log(), limit) {
+            Err(Missed::Archived) => {
+                let batches = market.recall(cursor.position().revision).await;
+                cursor.recall(batches.map_err(|why| recall_status(market, why))?);
+            }
+            next => return next.map_err(|missed| missed_status(market, missed)),
+        }
+    }
+}
+
+async fn resolve(market: &Market, position: &pb::Position, field: &str) -> Answer<Position> {
     let incarnation = format!("{field}.incarnation");
     let of =
         parse::optional(&incarnation, &position.incarnation, Incarnation::parse).map_err(refuse)?;
@@ -393,7 +400,25 @@ fn resolve(market: &Market, position: &pb::Position, field: &str) -> Answer<Posi
         return Err(refuse_with(violation, &[("incarnation", market.incarnation().to_string())]));
     }
     let at = Position { revision: Revision(position.revision), index: position.index };
-    market.log().resolve(at).map_err(|missed| missed_status(market, missed))
+    match market.log().resolve(at) {
+        Err(Missed::Archived) => {
+            let batches = market.recall(at.revision).await;
+            let batches = batches.map_err(|why| recall_status(market, why))?;
+            let at = batches.first().and_then(|batch| batch.resolve(at.index));
+            at.ok_or_else(|| missed_status(market, Missed::Future(market.log().end())))
+        }
+        resolved => resolved.map_err(|missed| missed_status(market, missed)),
+    }
+}
+
+fn recall_status(market: &Market, why: Recall) -> Status {
+    match why {
+        Recall::Missed(missed) => missed_status(market, missed),
+        Recall::Failed => {
+            let message = "the journal's history cannot be read at present";
+            refuse(Violation::new(Reason::JournalFailed, "", message))
+        }
+    }
 }
 
 fn missed_status(market: &Market, missed: Missed) -> Status {
@@ -403,6 +428,10 @@ fn missed_status(market: &Market, missed: Missed) -> Status {
         }
         Missed::Future(end) => {
             (Reason::PositionInFuture, end, "after the newest event, after which comes")
+        }
+        // Whoever meets it recalls it.
+        Missed::Archived => {
+            (Reason::PositionTrimmed, market.log().oldest(), "where nothing is kept, before what starts")
         }
     };
     let message = format!("the position lies {message} at revision {}", at.revision);

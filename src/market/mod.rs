@@ -26,7 +26,8 @@ pub use scribe::{Failure, Scribe};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
-use crate::events::{Foreseen, Log};
+use crate::events::{Batch, Foreseen, Log, Missed, Position};
+use crate::journal::Read;
 use crate::matching::Control;
 use crate::matching::live::Live;
 use crate::state::{Clearance, Command, Envelope, Head, Outcome, RequestKey, View};
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 /// What the owner is asked.
 enum Message {
@@ -78,6 +80,8 @@ pub struct Market {
     head: watch::Receiver<Arc<Head>>,
     pools: Pools,
     log: Log,
+    /// Where history is kept that has left the log, if anywhere.
+    archive: Option<Arc<dyn Read>>,
     pinned: Pinned,
     /// Held to swap or clone a pointer, never across an await.
     running: Mutex<Option<Running>>,
@@ -194,6 +198,28 @@ impl Market {
         answer.await.map_err(|_| Error::Closed)?
     }
 
+    /// History from a revision on that has left the log: some of it, at least one revision.
+    pub async fn recall(&self, from: Revision) -> Result<Vec<Arc<Batch>>, Recall> {
+        let Some(archive) = self.archive.clone() else {
+            return Err(Recall::Missed(Missed::Trimmed(self.log.oldest())));
+        };
+        let incarnation = self.incarnation;
+        let read = move || archive.history(incarnation, from, RECALLED_BYTES);
+        let history = tokio::task::spawn_blocking(read).await.map_err(|_| Recall::Failed)?;
+        let history = history.map_err(|error| {
+            error!(market = %self.name, %error, "history cannot be read");
+            Recall::Failed
+        })?;
+        if history.oldest > from {
+            return Err(Recall::Missed(Missed::Trimmed(Position::start_of(history.oldest))));
+        }
+        if history.batches.is_empty() {
+            error!(market = %self.name, %from, "history is missing");
+            return Err(Recall::Failed);
+        }
+        Ok(history.batches.into_iter().map(Arc::new).collect())
+    }
+
     /// A consistent snapshot of all that was acknowledged before.
     pub async fn snapshot(&self) -> Result<Arc<View>, Error> {
         let (reply, answer) = oneshot::channel();
@@ -214,6 +240,18 @@ impl Market {
         }
         Ok(head)
     }
+}
+
+/// Bytes of history that are recalled at once.
+const RECALLED_BYTES: u64 = 1 << 20;
+
+/// Why history is not recalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recall {
+    /// It is not kept any more.
+    Missed(Missed),
+    /// The journal cannot be read; the log says why.
+    Failed,
 }
 
 /// A subscriber who is counted, until this is dropped.

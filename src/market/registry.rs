@@ -166,12 +166,14 @@ impl Markets {
         info!(market = %market.name, incarnation = %market.incarnation, "market made");
     }
 
-    /// Takes in a market that a journal has kept, the last of whose commands came in `at`.
-    pub fn adopt(&self, state: State, at: Millis) -> Arc<Market> {
+    /// Takes in a market that a journal has kept, the last of whose commands came in `at`, with
+    /// its history from the revision `oldest` on.
+    pub fn adopt(&self, state: State, at: Millis, oldest: Revision) -> Arc<Market> {
         let incarnation = state.view().head.incarnation;
         let rows = Touched::all(state.view()).rows(state.view());
         let (owner, queue) = self.prepare(state, incarnation, at);
         let market = owner.market.clone();
+        market.log.set_archived_from(oldest);
         rows.publish(&market.pools);
         self.by_name.insert(market.name.clone(), market.clone());
         spawn_owner(owner, queue);
@@ -185,6 +187,11 @@ impl Markets {
         now: Millis,
     ) -> (Owner, mpsc::Receiver<Message>) {
         let name = state.view().head.name.clone();
+        let log = Log::after(self.options.retention, state.view().head.revision);
+        let archive = self.scribe.as_ref().map(|scribe| {
+            log.set_archived_from(Revision(1));
+            scribe.reader().clone()
+        });
         let (queue, receiver) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let (head_sender, head) = watch::channel(Arc::new(state.view().head.clone()));
         let market = Market {
@@ -195,7 +202,8 @@ impl Markets {
             queue_bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
             head,
             pools: Pools::default(),
-            log: Log::new(self.options.retention),
+            log,
+            archive,
             pinned: Pinned::default(),
             running: Mutex::new(None),
             last_cleared: RwLock::new(None::<Arc<LastCleared>>),
