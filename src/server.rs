@@ -4,7 +4,8 @@ use crate::domain::limits;
 use crate::events::Retention;
 use crate::grpc::{DeadlineLayer, Events, MarketRpc, MatchingRpc, PoolRpc, Shared};
 use crate::http::{Readiness, admin};
-use crate::market::{self, Markets, SystemClock};
+use crate::journal::{self, Directory, Journal, Recovered, Snapshots};
+use crate::market::{self, Keeping, Markets, Scribe, SystemClock};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::event_service_server::EventServiceServer;
 use crate::proto::v1::market_service_server::MarketServiceServer;
@@ -14,6 +15,7 @@ use crate::state::Capacity;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -65,6 +67,30 @@ pub struct Options {
     pub capacity: Capacity,
     /// Deadline of a unary call whose caller sets none.
     pub unary_deadline: Duration,
+    /// Where markets are kept; without it they end with the process.
+    pub data: Option<Data>,
+}
+
+/// Where and how markets are kept beyond the process.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// The data directory, which is made if it is missing.
+    pub directory: PathBuf,
+    /// History kept per market, in bytes; in age it is [`Options::history_age_max`].
+    pub history_bytes_max: u64,
+    /// Effects of a market after which its state is written as a snapshot.
+    pub snapshot_effects: u64,
+}
+
+impl Data {
+    /// In that directory, all else as usual.
+    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            history_bytes_max: limits::KEPT_HISTORY_BYTES_MAX,
+            snapshot_effects: limits::SNAPSHOT_EFFECTS,
+        }
+    }
 }
 
 impl Default for Options {
@@ -86,6 +112,7 @@ impl Default for Options {
             markets_max: limits::MARKETS_MAX,
             capacity: Capacity::default(),
             unary_deadline: Duration::from_secs(limits::UNARY_SECONDS_DEFAULT),
+            data: None,
         }
     }
 }
@@ -116,6 +143,12 @@ pub enum Error {
     /// The admin port failed.
     #[error("the admin port failed")]
     Admin(#[source] io::Error),
+    /// The data directory cannot be used as it is.
+    #[error("the markets cannot be recovered")]
+    Journal(#[from] journal::Error),
+    /// The system gives no thread to write the journal.
+    #[error("there is no thread for the journal")]
+    Thread(#[source] io::Error),
 }
 
 /// A server whose addresses are bound, and which serves nothing yet.
@@ -127,7 +160,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds both addresses.
+    /// Binds both addresses, and recovers what the data directory has kept.
     pub async fn bind(options: Options) -> Result<Self, Error> {
         for address in [options.listen, options.admin] {
             if !address.ip().is_loopback() && !options.allow_anonymous {
@@ -136,13 +169,7 @@ impl Bound {
         }
         let listener = listen(options.listen).await?;
         let admin = listen(options.admin).await?;
-        let markets = market::Options {
-            retention: Retention { bytes: options.history_bytes_max, age: options.history_age_max },
-            capacity: options.capacity,
-            tick: options.tick,
-            markets_max: options.markets_max,
-        };
-        let markets = Arc::new(Markets::new(markets, Arc::new(SystemClock)));
+        let markets = recover(&options).await?;
         Ok(Self { options, listener, admin, markets })
     }
 
@@ -196,12 +223,60 @@ impl Bound {
         if tokio::time::timeout(options.stop, grpc).await.is_err() {
             warn!(seconds = options.stop.as_secs(), "calls were still open; cut");
         }
-        markets.close();
         admin.abort();
         let _ = ticks.await;
+        markets.close();
+        // What was handed over is kept, acknowledged or not.
+        let _ = tokio::task::spawn_blocking(move || markets.stop_keeping()).await;
         info!("stopped");
         Ok(())
     }
+}
+
+/// The markets, those that were kept among them.
+async fn recover(options: &Options) -> Result<Arc<Markets>, Error> {
+    let age = options.history_age_max;
+    let markets = market::Options {
+        retention: Retention { bytes: options.history_bytes_max, age },
+        capacity: options.capacity,
+        tick: options.tick,
+        markets_max: options.markets_max,
+    };
+    let clock = Arc::new(SystemClock);
+    let Some(data) = options.data.clone() else {
+        return Ok(Arc::new(Markets::new(markets, clock)));
+    };
+    let capacity = options.capacity;
+    let recovered = tokio::task::spawn_blocking(move || read(&data, age, capacity));
+    let recovered = recovered.await.unwrap_or_else(|panic| {
+        std::panic::resume_unwind(panic.into_panic());
+    });
+    let (keeping, kept) = recovered?;
+    let markets = Arc::new(Markets::kept(markets, clock, Arc::new(keeping)));
+    for market in kept {
+        let Recovered { name, state, at, oldest, snapshot, replayed, .. } = market;
+        let revision = state.view().head.revision.0;
+        let from = snapshot.map_or(0, |revision| revision.0);
+        info!(market = %name, revision, from, replayed, "market recovered");
+        markets.adopt(state, at, oldest);
+    }
+    Ok(markets)
+}
+
+/// Reads a data directory, and starts to write it.
+fn read(
+    data: &Data,
+    age: Duration,
+    capacity: Capacity,
+) -> Result<(Keeping, Vec<Recovered>), Error> {
+    let directory = Directory::take(&data.directory)?;
+    let snapshots = Snapshots::of(directory.snapshots());
+    let journal = journal::sqlite::open(directory, journal::sqlite::Options::default())?;
+    let recovered = journal::recover(&*journal.reader(), Some(&snapshots), capacity)?;
+    let scribe = Scribe::start(Box::new(journal)).map_err(Error::Thread)?;
+    let bytes = usize::try_from(data.history_bytes_max).unwrap_or(usize::MAX);
+    let keeping = Keeping::new(scribe, snapshots, Retention { bytes, age }, data.snapshot_effects);
+    Ok((keeping, recovered))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

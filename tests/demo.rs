@@ -44,7 +44,8 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json"];
+        let arguments =
+            ["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json"];
         let mut process =
             gale(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut ready = String::new();

@@ -1188,7 +1188,8 @@ async fn nothing_to_verify() {
 async fn deadlines_of_unary_calls() {
     let unary_deadline = Duration::ZERO;
     let mut server = Server::start(Options { unary_deadline, ..options() }).await;
-    let market = server.markets.create(support::world::creation(Default::default(), 1)).await.unwrap();
+    let market =
+        server.markets.create(support::world::creation(Default::default(), 1)).await.unwrap();
     let mut heads = market.watch_head();
     let cities = support::world::batch([gale::domain::CitySpec {
         region: None,

@@ -451,7 +451,8 @@ async fn a_stop_is_told_to_all_and_ends_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_ends_on_sigterm() {
     use std::io::BufRead;
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json"];
+    let arguments =
+        ["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json"];
     let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_gale"))
         .args(arguments)
         .args(["--stop-seconds", "5"])

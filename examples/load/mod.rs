@@ -68,7 +68,8 @@ pub struct Server {
 impl Server {
     /// Starts this program again, as `gale serve`.
     pub fn start() -> Result<Self> {
-        let arguments = ["--json", "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let arguments =
+            ["--json", "serve", "--ephemeral", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments).env("GALE_LOG", "warn").stdout(Stdio::piped());
         let mut process = command.spawn()?;

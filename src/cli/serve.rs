@@ -4,24 +4,28 @@ use super::error::Error;
 use super::local;
 use super::output::{Output, thousands};
 use super::stop_signal;
-use crate::domain::limits::{VACANCIES_MAX, WORKERS_MAX};
-use crate::server::Options;
+use crate::domain::limits::{KEPT_HISTORY_BYTES_MAX, SNAPSHOT_EFFECTS, VACANCIES_MAX, WORKERS_MAX};
+use crate::server::{Data, Options};
 use crate::state::Capacity;
 use crate::telemetry::{self, LogFormat};
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Runs a server until SIGTERM or SIGINT.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Everything is kept in --data-dir: what was acknowledged is there after a restart, however the
+server ended. With --ephemeral, markets end with the process.
 gRPC (with reflection, health and gRPC-web) is on --listen, /livez and /readyz on --admin.
 There are no keys yet, so any other address than a loopback one needs --allow-anonymous.
 On SIGTERM or SIGINT the server stops to accept, ends open streams with their last position,
 and exits within --stop-seconds. Logs go to stderr; GALE_LOG is their filter.
 
 Example:
-  gale serve
+  gale serve --data-dir /var/lib/gale
+  gale serve --ephemeral
   gale serve --listen 0.0.0.0:7400 --allow-anonymous --log-format json")]
 pub struct Args {
     /// Address for gRPC; port 0 takes a free one.
@@ -30,6 +34,18 @@ pub struct Args {
     /// Address for health over HTTP; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", env = "GALE_ADMIN", default_value_t = Options::default().admin)]
     admin: SocketAddr,
+    /// Directory in which markets are kept; made if it is missing.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "GALE_DATA_DIR",
+        default_value = "gale-data",
+        conflicts_with = "ephemeral"
+    )]
+    data_dir: PathBuf,
+    /// Keep nothing: markets end with the process.
+    #[arg(long, env = "GALE_EPHEMERAL")]
+    ephemeral: bool,
     /// Accept everybody on an address that is not loopback.
     #[arg(long, env = "GALE_ALLOW_ANONYMOUS")]
     allow_anonymous: bool,
@@ -73,11 +89,21 @@ pub struct Args {
         default_value_t = VACANCIES_MAX as u64,
         value_parser = clap::value_parser!(u64).range(1..=VACANCIES_MAX as u64))]
     vacancies_max: u64,
-    /// Megabytes (MiB) of events that a market retains at most.
+    /// Megabytes (MiB) of events that a market holds in memory at most.
     #[arg(long, value_name = "MIB", env = "GALE_HISTORY_MIB_MAX",
         default_value_t = (Options::default().history_bytes_max >> 20) as u64,
         value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     history_mib_max: u64,
+    /// Megabytes (MiB) of a market's history that the data directory retains at most.
+    #[arg(long, value_name = "MIB", env = "GALE_KEPT_HISTORY_MIB_MAX",
+        default_value_t = KEPT_HISTORY_BYTES_MAX >> 20,
+        value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    kept_history_mib_max: u64,
+    /// Effects of a market after which its state is written as a snapshot.
+    #[arg(long, value_name = "N", env = "GALE_SNAPSHOT_EFFECTS",
+        default_value_t = SNAPSHOT_EFFECTS,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_effects: u64,
     /// Seconds for which a market retains events at most.
     #[arg(long, value_name = "SECONDS", env = "GALE_HISTORY_SECONDS_MAX",
         default_value_t = Options::default().history_age_max.as_secs(),
@@ -125,6 +151,11 @@ impl Args {
             subscribers_max: size(self.subscribers_max),
             subscribers_per_market_max: size(self.subscribers_per_market_max),
             subscriber_stall: Duration::from_secs(self.subscriber_stall_seconds),
+            data: (!self.ephemeral).then(|| Data {
+                directory: self.data_dir.clone(),
+                history_bytes_max: self.kept_history_mib_max << 20,
+                snapshot_effects: self.snapshot_effects,
+            }),
             ..Options::default()
         }
     }
@@ -135,11 +166,16 @@ pub async fn run(args: Args, output: Output) -> Result<(), Error> {
     telemetry::init(args.log_format, "info").map_err(|error| Error::Usage(error.to_string()))?;
     // Signals are caught before the ready line invites anybody to send one.
     let stopping = tokio::spawn(stop_signal());
+    let kept = match args.ephemeral {
+        true => "markets end with this process".to_owned(),
+        false => format!("markets are kept in {}", args.data_dir.display()),
+    };
     let bound = local::bind(args.options()).await?;
     let (grpc, admin) = (bound.grpc_addr(), bound.admin_addr());
     if output.json {
         output.json(&json!({"grpc": grpc.to_string(), "admin": admin.to_string()}))?;
     } else {
+        output.line(format_args!("{kept}"))?;
         output.line(format_args!(
             "gale serves gRPC on http://{grpc} and health on http://{admin} (stops within {} s)",
             thousands(args.stop_seconds)

@@ -107,6 +107,10 @@ pub const SUBSCRIBERS_PER_SERVER_MAX: usize = 10_000;
 pub const SUBSCRIBER_STALL_SECONDS_MAX: u64 = 30;
 /// Bytes of retained history, per market.
 pub const HISTORY_BYTES_MAX: usize = 256 << 20;
+/// Bytes of retained history in the data directory, per market.
+pub const KEPT_HISTORY_BYTES_MAX: u64 = 4 << 30;
+/// Effects of a market after which its state is written as a snapshot.
+pub const SNAPSHOT_EFFECTS: u64 = 500_000;
 /// Age of retained history, in seconds.
 pub const HISTORY_SECONDS_MAX: u64 = 24 * 3_600;
 /// Commands waiting for one market's owner.

@@ -430,9 +430,11 @@ fn missed_status(market: &Market, missed: Missed) -> Status {
             (Reason::PositionInFuture, end, "after the newest event, after which comes")
         }
         // Whoever meets it recalls it.
-        Missed::Archived => {
-            (Reason::PositionTrimmed, market.log().oldest(), "where nothing is kept, before what starts")
-        }
+        Missed::Archived => (
+            Reason::PositionTrimmed,
+            market.log().oldest(),
+            "where nothing is kept, before what starts",
+        ),
     };
     let message = format!("the position lies {message} at revision {}", at.revision);
     ended_at(market, at, Violation::new(reason, "position", message))

@@ -1,8 +1,8 @@
 //! Why a market does not answer as asked.
 
+use super::Failure;
 use crate::domain::{Reason, Violation};
 use crate::state::Refusal;
-use super::Failure;
 use std::sync::Arc;
 
 /// Why a market does not answer as asked.

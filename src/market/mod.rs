@@ -8,6 +8,7 @@
 mod clearing;
 mod continuous;
 mod error;
+mod keeping;
 mod owner;
 mod pages;
 mod pools;
@@ -18,6 +19,7 @@ mod touched;
 pub(crate) use clearing::check;
 pub use clearing::{Checked, LastCleared};
 pub use error::Error;
+pub use keeping::Keeping;
 pub use pages::Pinned;
 pub use pools::{Pools, PublishedVacancy, PublishedWorker};
 pub(crate) use registry::not_found;

@@ -6,15 +6,17 @@
 //! answers that change nothing and snapshots too.
 
 use super::continuous::Continuous;
+use super::keeping::Keeping;
 use super::scribe::{Line, Progress};
 use super::touched::{Rows, Touched};
 use super::{Error, Finished, LastCleared, Market, Message};
 use crate::domain::{Millis, Revision, RoundId};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::Entry;
-use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, State, View};
+use crate::journal::{Cover, Entry};
+use crate::state::{Command, Decision, Dump, Effect, Envelope, Head, Outcome, State, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tracing::{debug, error, info};
@@ -29,7 +31,7 @@ const AHEAD_MAX: usize = 4_096;
 pub(super) struct Owner {
     pub(super) state: State,
     /// To the journal; without one, everything is as durable as it gets at once.
-    pub(super) line: Option<Line>,
+    pub(super) kept: Option<Kept>,
     pub(super) market: Arc<Market>,
     pub(super) head: watch::Sender<Arc<Head>>,
     /// What waits for the journal, by ticket.
@@ -42,6 +44,16 @@ pub(super) struct Owner {
     pub(super) now: Millis,
 }
 
+/// How an owner has its market kept.
+pub(super) struct Kept {
+    pub keeping: Arc<Keeping>,
+    pub line: Line,
+    /// Effects since the last snapshot.
+    pub effects: u64,
+    /// Whether one is being written.
+    pub busy: Arc<AtomicBool>,
+}
+
 type Reply = oneshot::Sender<Result<Arc<Outcome>, Error>>;
 
 /// What may be told once the journal is far enough.
@@ -49,6 +61,7 @@ pub(super) enum Waiting {
     News(Box<Publication>),
     Answer(Option<Reply>, Result<Arc<Outcome>, Error>),
     Snapshot(oneshot::Sender<Arc<View>>, Arc<View>),
+    Dump(Box<(Cover, Dump)>),
 }
 
 /// What a command has done, as everybody will see it.
@@ -92,7 +105,7 @@ impl Owner {
             tokio::select! {
                 biased;
                 () = closed.cancelled() => break,
-                progress = more(&mut self.line) => self.tell(&progress),
+                progress = more(&mut self.kept) => self.tell(&progress),
                 message = queue.recv(), if has_room => match message {
                     Some(message) if is_heavy(&message, &self.state) => {
                         tokio::task::block_in_place(|| self.handle(message));
@@ -112,7 +125,7 @@ impl Owner {
         match message {
             Message::Submit { envelope, room, reply } => {
                 let caller = Caller { reply: Some(reply), room: Some(room) };
-                match self.line.as_ref().and_then(Line::failure) {
+                match self.kept.as_ref().and_then(|kept| kept.line.failure()) {
                     Some(failure) => caller.refuse(Error::Journal(failure)),
                     None => self.submit(*envelope, caller),
                 }
@@ -214,10 +227,12 @@ impl Owner {
             reply: caller.reply.map(|reply| (reply, outcome)),
             _room: caller.room,
         };
-        if let Some(line) = &mut self.line {
-            line.keep(Entry { revision, at, effects: effects.into(), events: batch });
+        if let Some(kept) = &mut self.kept {
+            kept.effects += effects.len() as u64;
+            kept.line.keep(Entry { revision, at, effects: effects.into(), events: batch });
         }
         self.tell_when_durable(Waiting::News(Box::new(publication)));
+        self.dump_when_due();
         Ok(revision)
     }
 
@@ -238,12 +253,34 @@ impl Owner {
 
     /// Tells it at once if everything up to now is durable, else when it is.
     fn tell_when_durable(&mut self, waiting: Waiting) {
-        match &self.line {
-            Some(line) if !self.ahead.is_empty() || line.progress().durable < line.sent() => {
+        match &self.kept {
+            Some(Kept { line, .. })
+                if !self.ahead.is_empty() || line.progress().durable < line.sent() =>
+            {
                 self.ahead.push_back((line.sent(), waiting));
             }
             _ => self.publish(waiting),
         }
+    }
+
+    /// Has a snapshot of the market written if enough has happened since the last.
+    fn dump_when_due(&mut self) {
+        let Some(kept) = &mut self.kept else { return };
+        let due = kept.effects >= kept.keeping.snapshot_effects;
+        if !due || kept.busy.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        kept.effects = 0;
+        let head = &self.state.view().head;
+        let cover = Cover {
+            incarnation: head.incarnation,
+            name: head.name.clone(),
+            revision: head.revision,
+            seq: kept.line.progress().seq,
+            at: self.now,
+        };
+        let dump = self.state.dump();
+        self.tell_when_durable(Waiting::Dump(Box::new((cover, dump))));
     }
 
     /// The journal has come further, or fails.
@@ -268,6 +305,7 @@ impl Owner {
                 reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
             }
             Waiting::Snapshot(reply, view) => drop(reply.send(view)),
+            Waiting::Dump(dump) => self.write(dump),
             Waiting::News(news) => {
                 let Publication { rows, batch, head, follow, reply, .. } = *news;
                 rows.publish(&self.market.pools);
@@ -277,6 +315,18 @@ impl Owner {
                 reply.into_iter().for_each(|(reply, outcome)| drop(reply.send(Ok(outcome))));
             }
         }
+    }
+
+    /// Writes a snapshot in the background.
+    fn write(&self, dump: Box<(Cover, Dump)>) {
+        let Some(kept) = &self.kept else { return };
+        let (keeping, busy, now) = (kept.keeping.clone(), kept.busy.clone(), self.now);
+        let market = self.market.clone();
+        tokio::task::spawn_blocking(move || {
+            let (cover, dump) = *dump;
+            keeping.snapshot(&cover, dump, &market.log, now);
+            busy.store(false, Ordering::Relaxed);
+        });
     }
 
     /// Does outside of the state what a command asks for.
@@ -300,9 +350,9 @@ impl Owner {
 }
 
 /// Waits for the journal; for ever without one.
-async fn more(line: &mut Option<Line>) -> Progress {
-    match line {
-        Some(line) => line.more().await,
+async fn more(kept: &mut Option<Kept>) -> Progress {
+    match kept {
+        Some(kept) => kept.line.more().await,
         None => std::future::pending().await,
     }
 }
@@ -318,7 +368,7 @@ impl Waiting {
         match self {
             Self::News(news) => news.reply.take().map(|(reply, _)| reply),
             Self::Answer(reply, _) => reply.take(),
-            Self::Snapshot(..) => None,
+            Self::Snapshot(..) | Self::Dump(_) => None,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The markets of a server.
 
 use super::continuous::Continuous;
-use super::owner::{Caller, Owner, stop_process};
-use super::scribe::Scribe;
+use super::keeping::Keeping;
+use super::owner::{Caller, Kept, Owner, stop_process};
 use super::touched::Touched;
-use super::{Error, LastCleared, Market, Message, Pinned, Pools};
+use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
 use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
 use crate::events::{Log, Retention};
@@ -64,8 +64,8 @@ impl Default for Options {
 pub struct Markets {
     options: Options,
     clock: Arc<dyn Clock>,
-    /// Writes the journal; without one, markets end with their process.
-    scribe: Option<Arc<Scribe>>,
+    /// Keeps markets; without it, they end with their process.
+    keeping: Option<Arc<Keeping>>,
     by_name: DashMap<MarketName, Arc<Market>>,
     /// Held while a market is made, so that names are taken once and the limit holds.
     creating: tokio::sync::Mutex<()>,
@@ -74,13 +74,18 @@ pub struct Markets {
 impl Markets {
     /// No markets yet, and none will outlive the process.
     pub fn new(options: Options, clock: Arc<dyn Clock>) -> Self {
-        let (scribe, creating) = (None, tokio::sync::Mutex::new(()));
-        Self { options, clock, scribe, by_name: DashMap::new(), creating }
+        let (keeping, creating) = (None, tokio::sync::Mutex::new(()));
+        Self { options, clock, keeping, by_name: DashMap::new(), creating }
     }
 
-    /// No markets yet; those that are made are kept in the scribe's journal.
-    pub fn kept(options: Options, clock: Arc<dyn Clock>, scribe: Arc<Scribe>) -> Self {
-        Self { scribe: Some(scribe), ..Self::new(options, clock) }
+    /// No markets yet; those that are made are kept.
+    pub fn kept(options: Options, clock: Arc<dyn Clock>, keeping: Arc<Keeping>) -> Self {
+        Self { keeping: Some(keeping), ..Self::new(options, clock) }
+    }
+
+    /// Why nothing can be kept at present.
+    pub fn failure(&self) -> Option<Arc<Failure>> {
+        self.keeping.as_ref().and_then(|keeping| keeping.scribe.failure())
     }
 
     /// The market of that name.
@@ -113,7 +118,7 @@ impl Markets {
         creation: Creation,
         answer: oneshot::Sender<Result<Arc<Market>, Error>>,
     ) {
-        if let Some(failure) = self.scribe.as_ref().and_then(|scribe| scribe.failure()) {
+        if let Some(failure) = self.failure() {
             return drop(answer.send(Err(Error::Journal(failure))));
         }
         let _one_at_a_time = self.creating.lock().await;
@@ -188,9 +193,9 @@ impl Markets {
     ) -> (Owner, mpsc::Receiver<Message>) {
         let name = state.view().head.name.clone();
         let log = Log::after(self.options.retention, state.view().head.revision);
-        let archive = self.scribe.as_ref().map(|scribe| {
+        let archive = self.keeping.as_ref().map(|keeping| {
             log.set_archived_from(Revision(1));
-            scribe.reader().clone()
+            keeping.scribe.reader().clone()
         });
         let (queue, receiver) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let (head_sender, head) = watch::channel(Arc::new(state.view().head.clone()));
@@ -213,7 +218,12 @@ impl Markets {
         };
         let owner = Owner {
             state,
-            line: self.scribe.as_ref().map(|scribe| scribe.line(incarnation, name)),
+            kept: self.keeping.as_ref().map(|keeping| Kept {
+                line: keeping.scribe.line(incarnation, name),
+                keeping: keeping.clone(),
+                effects: 0,
+                busy: Arc::default(),
+            }),
             market: Arc::new(market),
             head: head_sender,
             ahead: VecDeque::new(),
@@ -240,21 +250,24 @@ impl Markets {
             let violation = Violation::new(Reason::IncarnationMismatch, "incarnation", message);
             return Err(violation.with("incarnation", market.incarnation).into());
         }
-        let Some(scribe) = &self.scribe else {
+        let Some(keeping) = self.keeping.clone() else {
             self.leave(&market);
             return Ok(market);
         };
-        if let Some(failure) = scribe.failure() {
+        if let Some(failure) = self.failure() {
             return Err(Error::Journal(failure));
         }
         market.closed.cancel();
         let (done, deleted) = oneshot::channel();
         let (this, gone) = (self.clone(), market.clone());
+        let forgetting = keeping.clone();
         let done = move || {
             this.leave(&gone);
+            forgetting.forget(gone.incarnation);
             let _ = done.send(());
         };
-        scribe.delete(market.incarnation, market.name.clone(), self.clock.now(), Box::new(done));
+        let (name, now) = (market.name.clone(), self.clock.now());
+        keeping.scribe.delete(market.incarnation, name, now, Box::new(done));
         deleted.await.map_err(|_| Error::Closed)?;
         Ok(market)
     }
@@ -270,6 +283,12 @@ impl Markets {
     /// Closes all markets: their owners stop, running rounds are cancelled.
     pub fn close(&self) {
         self.by_name.iter().for_each(|market| market.closed.cancel());
+    }
+
+    /// Ends the thread that keeps markets, once everything is kept; they must be closed.
+    /// Blocking.
+    pub fn stop_keeping(&self) {
+        self.keeping.iter().for_each(|keeping| keeping.stop());
     }
 
     /// Tells time to every market until `stop`.

@@ -7,7 +7,7 @@
 
 use super::owner::stop_process;
 use crate::domain::{Incarnation, MarketName, Millis};
-use crate::journal::{Entry, Error, Group, Journal, Read, Record};
+use crate::journal::{Entry, Error, Group, Journal, Read, Record, Seq};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -62,13 +62,23 @@ impl Condition {
 pub(super) struct Progress {
     /// All entries up to this ticket are.
     pub durable: u64,
+    /// They are in batches up to this one.
+    pub seq: Seq,
     /// Why the next are not yet, if the journal fails.
     pub failure: Option<Arc<Failure>>,
 }
 
 enum Job {
-    Keep { line: Arc<End>, ticket: u64, entry: Entry },
-    Delete { line: Arc<End>, at: Millis, done: Box<dyn FnOnce() + Send> },
+    Keep {
+        line: Arc<End>,
+        ticket: u64,
+        entry: Entry,
+    },
+    Delete {
+        line: Arc<End>,
+        at: Millis,
+        done: Box<dyn FnOnce() + Send>,
+    },
     /// A piece of work on the journal between two commits; says whether there is more.
     Tend(Box<dyn FnMut(&mut dyn Journal) -> bool + Send>),
     Stop,
@@ -222,6 +232,8 @@ struct Commit {
     /// Where a market's entries go.
     open: HashMap<Incarnation, usize>,
     effects: usize,
+    /// The last batch, once it is appended.
+    seq: Seq,
     /// By market, whom to tell how far entries are durable.
     tickets: HashMap<Incarnation, (Arc<End>, u64)>,
     deletions: Vec<Box<dyn FnOnce() + Send>>,
@@ -270,7 +282,7 @@ impl Desk {
                 next = self.waiting.pop_front().or_else(|| self.to_do.try_recv().ok());
             }
         }
-        if !commit.groups.is_empty() && !self.append(&commit) {
+        if !commit.groups.is_empty() && !self.append(&mut commit) {
             return false;
         }
         commit.tell();
@@ -284,11 +296,14 @@ impl Desk {
     }
 
     /// Appends, again and again until it succeeds. False if the server stops before that.
-    fn append(&mut self, commit: &Commit) -> bool {
+    fn append(&mut self, commit: &mut Commit) -> bool {
         let mut pause = RETRY.0;
         loop {
             match self.journal.append(&commit.groups) {
-                Ok(_) => break,
+                Ok(seq) => {
+                    commit.seq = seq;
+                    break;
+                }
                 Err(error) if error.may_pass() => self.note(commit, &error),
                 Err(error) => {
                     error!(%error, "the journal cannot be written");
@@ -368,7 +383,8 @@ impl Commit {
     /// Tells everybody who waits that it is durable.
     fn tell(self) {
         for (line, ticket) in self.tickets.into_values() {
-            line.progress.send_replace(Progress { durable: ticket, failure: None });
+            let progress = Progress { durable: ticket, seq: self.seq, failure: None };
+            line.progress.send_replace(progress);
         }
         self.deletions.into_iter().for_each(|done| done());
     }

@@ -36,7 +36,7 @@ class Server:
     """A server of our own, on free ports."""
 
     def __init__(self, binary, *flags):
-        command = [binary, "serve", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+        command = [binary, "serve", "--json", "--ephemeral", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
                    *flags]
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(

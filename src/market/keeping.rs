@@ -1,0 +1,106 @@
+//! What keeps markets beyond the process: the journal's thread, snapshots of states, and how
+//! much of the past is retained.
+//!
+//! A snapshot is written in the background, from a state that is durable. Once a market has
+//! two, whatever lies before the older of them may go from the journal, as soon as it is
+//! history that nobody was promised.
+
+use super::scribe::Scribe;
+use crate::domain::{Incarnation, Millis, Revision};
+use crate::events::{Log, Retention};
+use crate::journal::{Cover, Error, Snapshots, Weight};
+use crate::state::Dump;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::{info, warn};
+
+/// Batches that are weighed at once when history is trimmed.
+const WEIGHED: usize = 4_096;
+
+/// See the module.
+pub struct Keeping {
+    pub(super) scribe: Scribe,
+    snapshots: Snapshots,
+    retention: Retention,
+    /// A market has a snapshot written after so many effects.
+    pub(super) snapshot_effects: u64,
+}
+
+impl Keeping {
+    /// Keeps what the scribe writes and these snapshots, and of the history of each market
+    /// as much as `retention` says.
+    pub fn new(
+        scribe: Scribe,
+        snapshots: Snapshots,
+        retention: Retention,
+        snapshot_effects: u64,
+    ) -> Self {
+        Self { scribe, snapshots, retention, snapshot_effects }
+    }
+
+    /// Ends the thread that writes the journal, once everything is kept.
+    pub fn stop(&self) {
+        self.scribe.stop();
+    }
+
+    /// Writes a snapshot of a state that is durable, then lets go of what is neither needed
+    /// for a recovery nor promised as history. Blocking: run it off the runtime.
+    pub(super) fn snapshot(&self, cover: &Cover, dump: Dump, log: &Log, now: Millis) {
+        let started = Instant::now();
+        match self.snapshots.write(cover, &dump) {
+            Ok(bytes) => {
+                let ms = started.elapsed().as_millis() as u64;
+                let revision = cover.revision.0;
+                info!(market = %cover.name, revision, bytes, ms, "snapshot written");
+            }
+            // The journal has everything: the next attempt may do better.
+            Err(error) => return warn!(market = %cover.name, %error, "no snapshot was written"),
+        }
+        drop(dump);
+        match self.trim_to(cover.incarnation, now) {
+            Ok(Some(to)) => self.trim(cover.incarnation, to, log),
+            Ok(None) => {}
+            Err(error) => warn!(market = %cover.name, %error, "the journal is not trimmed"),
+        }
+    }
+
+    /// The revision up to which nothing of a market is needed any more, if there is one.
+    fn trim_to(&self, market: Incarnation, now: Millis) -> Result<Option<Revision>, Error> {
+        let Some(covered) = self.snapshots.trim_to(market)? else { return Ok(None) };
+        let reader = self.scribe.reader();
+        let weights = reader.weights(market, usize::MAX)?;
+        let mut bytes: u64 = weights.iter().map(|weight| weight.bytes).sum();
+        let age = i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX);
+        let mut to = None;
+        for Weight { last, at, bytes: some } in weights.into_iter().take(WEIGHED) {
+            let too_old = now.0.saturating_sub(at.0) > age;
+            let too_much = bytes > self.retention.bytes as u64;
+            if last > covered || !(too_old || too_much) {
+                break;
+            }
+            bytes -= some;
+            to = Some(last);
+        }
+        Ok(to)
+    }
+
+    fn trim(&self, market: Incarnation, to: Revision, log: &Log) {
+        // Before it is gone, so that nobody is sent there.
+        log.set_archived_from(to.next());
+        self.scribe.tend(move |journal| match journal.trim(market, to) {
+            Ok(more) => more,
+            Err(error) => {
+                warn!(%error, "the journal is not trimmed");
+                false
+            }
+        });
+    }
+
+    /// Removes what is left of a market whose deletion is durable.
+    pub(super) fn forget(self: &Arc<Self>, market: Incarnation) {
+        if let Err(error) = self.snapshots.forget(market) {
+            warn!(%error, "snapshots of a deleted market are left");
+        }
+        self.scribe.tend(move |journal| journal.trim(market, Revision(u64::MAX)).unwrap_or(false));
+    }
+}
