@@ -4,10 +4,15 @@
 //! is a copy of the files of a journal that is open; damage is one flipped bit. The seed
 //! of a failing case is in its message.
 
+#[path = "journal/damage.rs"]
+mod damage;
+#[path = "journal/snapshots.rs"]
+mod snapshots;
 mod support;
 
 use gale::domain::*;
 use gale::events::{self, Batch};
+use gale::journal::snapshot::{Cover, Snapshots};
 use gale::journal::sqlite::{self, Options, Sqlite};
 use gale::journal::*;
 use gale::state::*;
@@ -51,13 +56,53 @@ fn entries_of(world: &World) -> Vec<Entry> {
     entries
 }
 
+/// The same entries as those of a market of this number.
+fn of_market(market: u128, mut entries: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut entries {
+        for effect in Arc::make_mut(&mut entry.effects) {
+            if let Effect::Created { creation, .. } = effect {
+                let creation = Arc::make_mut(creation);
+                creation.incarnation = incarnation(market);
+                creation.name = name(market);
+            }
+        }
+    }
+    entries
+}
+
+/// The state that entries lead to.
+fn state_of(market: u128, entries: &[Entry]) -> State {
+    let mut state = State::new(name(market), Capacity::default());
+    for entry in of_market(market, entries.to_vec()) {
+        assert_eq!(replay(&mut state, entry), Ok(true));
+    }
+    state
+}
+
+/// Writes a snapshot of a market after these entries, all of which are kept up to `seq`.
+fn take_snapshot(directory: &Directory, market: u128, entries: &[Entry], seq: Seq) {
+    let state = state_of(market, entries);
+    let cover = Cover {
+        incarnation: incarnation(market),
+        name: name(market),
+        revision: state.view().head.revision,
+        seq,
+        at: entries.last().unwrap().at,
+    };
+    Snapshots::of(directory.snapshots()).write(&cover, &state.dump()).unwrap();
+}
+
+fn name(market: u128) -> MarketName {
+    MarketName::parse("market", &format!("m{market}")).unwrap()
+}
+
 fn incarnation(number: u128) -> Incarnation {
     Incarnation(Uuid::from_u128(number))
 }
 
 fn group(market: u128, entries: &[Entry]) -> Group {
-    let name = MarketName::parse("market", &format!("m{market}")).unwrap();
-    Group { incarnation: incarnation(market), name, record: Record::Entries(entries.to_vec()) }
+    let record = Record::Entries(of_market(market, entries.to_vec()));
+    Group { incarnation: incarnation(market), name: name(market), record }
 }
 
 fn deletion(market: u128) -> Group {
@@ -171,6 +216,11 @@ fn trimming_and_deleting_leave_the_rest() {
     let weights = reader.weights(incarnation(1), 10).unwrap();
     assert_eq!(weights.len(), 10);
     let to = Revision(newest.0 / 2);
+    let untrimmed = journal.trim(incarnation(1), to);
+    assert!(matches!(untrimmed, Err(Error::Misuse(_))), "there is no snapshot: {untrimmed:?}");
+    let seq = reader.batches(Seq(0), u64::MAX).unwrap().last().unwrap().seq;
+    take_snapshot(journal.directory(), 1, &all, seq);
+    take_snapshot(journal.directory(), 3, &all, seq);
     let mut pieces = 0;
     for (market, to) in [(2, Revision(0)), (1, to)] {
         while journal.trim(incarnation(market), to).unwrap() {
@@ -234,4 +284,31 @@ fn misuse_is_refused_and_leaves_nothing() {
     assert_eq!(journal.append(&[group(1, &all[5..])]).unwrap(), Seq(2));
     let history = journal.reader().history(incarnation(1), Revision(1), u64::MAX).unwrap();
     assert_eq!(history.batches.last().unwrap().revision, all.last().unwrap().revision);
+}
+
+/// Goal: a change of the format does not go unnoticed: what is written today are these
+/// bytes. Whoever changes them on purpose raises `codec::FORMAT` and still reads the old.
+#[test]
+fn the_format_stays_as_it_is() {
+    let mut world = World::matched();
+    let skilled = WorkerSpec {
+        skills: vec![(skill("a"), 70)],
+        deadline: Some(Millis(START + 5)),
+        labels: Box::new([("k".into(), "v".into())]),
+        ranking: Some(vec![vacancy_id(1)]),
+        mobility: MobilitySpec::Listed(vec![city_name(AWAY)]),
+        ..worker(2)
+    };
+    let key = RequestKey { id: RequestId(Uuid::from_u128(3)), fingerprint: 4 };
+    let unknown = WorkerSpec { home_city: city_name("nowhere"), ..worker(3) };
+    world.apply_as(Some(key), upsert([skilled, unknown])).unwrap();
+    world.ok(confirm(MatchSide::Employer, [(1, 1)]));
+    world.ok(confirm(MatchSide::Worker, [(1, 1)]));
+    world.tick(10);
+    let mut digest = 0;
+    for entry in entries_of(&world) {
+        let bytes = [codec::encode(&entry.effects), codec::encode(&entry.events)].concat();
+        digest = xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, digest);
+    }
+    assert_eq!(digest, 0, "{digest:#x}");
 }

@@ -25,6 +25,7 @@ mod files;
 mod generate;
 mod health;
 mod import;
+mod journal;
 mod loader;
 mod local;
 mod output;
@@ -79,6 +80,7 @@ enum Command {
     Solve(solve::Args),
     Bench(bench::Args),
     Health(health::Args),
+    Journal(journal::Args),
 }
 
 /// Runs the command and says how it went.
@@ -116,6 +118,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
+        Command::Journal(args) => journal::run(args, output),
     }
 }
 

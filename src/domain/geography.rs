@@ -198,6 +198,11 @@ impl Geography {
         }
     }
 
+    /// Kilometres from a city to each city before it, as stored.
+    pub fn km_before(&self, ix: CityIx) -> &Arc<[u16]> {
+        &self.km[ix.at()]
+    }
+
     /// The override for moves from `origin` to `destination`, if any.
     #[inline]
     pub fn move_cost(&self, origin: CityIx, destination: CityIx) -> Option<&MoveCost> {

@@ -25,6 +25,13 @@ pub(super) struct Link {
     seen: bool,
 }
 
+impl Link {
+    /// Whether a batch of it has been seen.
+    pub(super) fn seen(&self) -> bool {
+        self.seen
+    }
+}
+
 impl Chain {
     /// A market whose batches are gone up to `trimmed`.
     pub(super) fn knows(

@@ -24,21 +24,37 @@ mod directory;
 mod error;
 mod mark;
 mod memory;
+mod recovery;
 mod row;
+pub mod snapshot;
 pub mod sqlite;
 
 pub use directory::Directory;
 pub use error::{Damage, Error};
 pub use memory::{Disk, Fault, Memory, Volatile};
+pub use recovery::{Recovered, recover, replay};
 
 use crate::domain::{Incarnation, MarketName, Millis, Revision};
 use crate::events::Batch;
 use crate::state::Effect;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// The number of a batch, from 1, over all markets of a server. 0 is before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+)]
 pub struct Seq(pub u64);
 
 impl fmt::Display for Seq {
@@ -137,7 +153,8 @@ pub trait Journal: Send {
     fn settle(&mut self) -> Result<(), Error>;
 
     /// Drops some of a market's oldest batches, which end at `to` at most, or all if it
-    /// was deleted. A bounded piece of work: says whether there is more of it.
+    /// was deleted. A bounded piece of work: says whether there is more of it. Refused
+    /// where no snapshot would be left to start from.
     fn trim(&mut self, market: Incarnation, to: Revision) -> Result<bool, Error>;
 
     /// What reads beside the writer.

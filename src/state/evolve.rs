@@ -377,7 +377,7 @@ impl State {
         round
     }
 
-    fn note_deadline(&mut self, deadline: Option<Millis>, subject: Subject) {
+    pub(super) fn note_deadline(&mut self, deadline: Option<Millis>, subject: Subject) {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, subject));
         }

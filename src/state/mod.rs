@@ -7,6 +7,7 @@
 mod column;
 mod command;
 mod decide;
+mod dump;
 mod effect;
 mod evolve;
 mod explain;
@@ -20,9 +21,10 @@ pub use command::{
     Batch, Clearance, Command, Creation, Envelope, Item, ItemError, Outcome, Refusal, RequestKey,
 };
 pub use decide::Decision;
+pub use dump::{Dump, Part, Restoring, Unfit};
 pub use effect::{Effect, Ended, Rematch};
 pub use explain::{Bar, Bars, Explained, Explainer, Full, PairExplained, Verdict};
-pub use outcomes::Outcomes;
+pub use outcomes::{Outcomes, Remembrance};
 pub use view::{
     CappedPlace, CityCounts, Head, Held, MatchSide, Round, RoundState, Standing, Summary, Totals,
     VacancyRow, VacancyStatus, View, WorkerRow, WorkerStatus,

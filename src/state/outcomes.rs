@@ -8,12 +8,55 @@ use crate::domain::{Reason, RequestId, Violation};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// Outcomes in one chunk of the list that snapshots take.
+const CHUNK: usize = 1_024;
+
+/// An outcome with the name of its command.
+pub type Remembered = (RequestKey, Arc<Outcome>);
+
 /// Remembered outcomes.
 #[derive(Clone, Debug, Default)]
 pub struct Outcomes {
     by_id: HashMap<RequestId, (u128, Arc<Outcome>)>,
-    oldest_first: VecDeque<RequestId>,
+    oldest_first: Remembrance,
     bytes: usize,
+}
+
+/// Remembered outcomes, oldest first. A clone costs a pointer for a thousand of them.
+#[derive(Clone, Debug, Default)]
+pub struct Remembrance {
+    chunks: VecDeque<Arc<Vec<Remembered>>>,
+    /// How many of the first chunk are forgotten.
+    forgotten: usize,
+    len: usize,
+}
+
+impl Remembrance {
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Remembered> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).skip(self.forgotten)
+    }
+
+    fn push(&mut self, remembered: Remembered) {
+        if self.chunks.back().is_none_or(|last| last.len() == CHUNK) {
+            self.chunks.push_back(Arc::new(Vec::with_capacity(CHUNK)));
+        }
+        if let Some(last) = self.chunks.back_mut() {
+            Arc::make_mut(last).push(remembered);
+            self.len += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<RequestId> {
+        let id = self.chunks.front()?.get(self.forgotten)?.0.id;
+        self.forgotten += 1;
+        self.len -= 1;
+        if self.forgotten == CHUNK {
+            self.chunks.pop_front();
+            self.forgotten = 0;
+        }
+        Some(id)
+    }
 }
 
 impl Outcomes {
@@ -30,27 +73,36 @@ impl Outcomes {
         }
     }
 
-    /// Remembers an outcome and forgets the oldest beyond the limits.
+    /// Remembers an outcome and forgets the oldest beyond the limits. One that is remembered
+    /// already stays as it is: a recovery may come across it twice.
     pub fn remember(&mut self, key: RequestKey, outcome: Arc<Outcome>) {
+        if self.by_id.contains_key(&key.id) {
+            return;
+        }
         self.bytes += outcome.bytes();
-        self.by_id.insert(key.id, (key.fingerprint, outcome));
-        self.oldest_first.push_back(key.id);
-        while self.oldest_first.len() > OUTCOMES_MAX || self.bytes > OUTCOMES_BYTES_MAX {
-            let Some(oldest) = self.oldest_first.pop_front() else { break };
+        self.by_id.insert(key.id, (key.fingerprint, outcome.clone()));
+        self.oldest_first.push((key, outcome));
+        while self.oldest_first.len > OUTCOMES_MAX || self.bytes > OUTCOMES_BYTES_MAX {
+            let Some(oldest) = self.oldest_first.pop() else { break };
             if let Some((_, outcome)) = self.by_id.remove(&oldest) {
                 self.bytes -= outcome.bytes();
             }
         }
     }
 
+    /// All of them as they are now, oldest first.
+    pub fn remembrance(&self) -> &Remembrance {
+        &self.oldest_first
+    }
+
     /// How many outcomes are remembered.
     pub fn len(&self) -> usize {
-        self.oldest_first.len()
+        self.oldest_first.len
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.oldest_first.is_empty()
+        self.oldest_first.len == 0
     }
 }
 
@@ -91,6 +143,14 @@ mod tests {
         assert_eq!(outcomes.len(), OUTCOMES_MAX);
         assert!(outcomes.recall(key(0, 0)).unwrap().is_none());
         assert!(outcomes.recall(key(1, 0)).unwrap().is_some());
+        // A list that was taken stays as it was.
+        let taken = outcomes.remembrance().clone();
+        (2..3 * CHUNK as u128).for_each(|n| outcomes.remember(key(n << 64, 0), outcome(0)));
+        let ids = |list: &Remembrance| list.iter().map(|(key, _)| key.id).collect::<Vec<_>>();
+        let taken = ids(&taken);
+        assert_eq!((taken.len(), taken[0]), (OUTCOMES_MAX, key(1, 0).id));
+        let now = ids(outcomes.remembrance());
+        assert_eq!((now.len(), now[0]), (OUTCOMES_MAX, key(3 * CHUNK as u128 - 1, 0).id));
     }
 
     /// Goal: large outcomes are bounded in bytes.

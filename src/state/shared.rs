@@ -30,6 +30,12 @@ impl<T: ?Sized + Eq + Hash> Shared<T> {
         }
     }
 
+    /// The value as others have it, which is remembered if none has.
+    pub(super) fn shared(&mut self, value: &Arc<T>) -> Arc<T> {
+        self.remember(value);
+        self.0.get(value).unwrap_or(value).clone()
+    }
+
     /// Starts a batch, whose records share among themselves too.
     pub(super) fn batch(&self) -> Sharing<'_, T> {
         Sharing { remembered: self, added: Self::default() }

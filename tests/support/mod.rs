@@ -1,6 +1,6 @@
 //! What the tests of lives, replays, limits and errors share: a small market as a pure
-//! state machine ([`world`]), its audit ([`audit`]), random commands for it ([`commands`]) and a real server in this process
-//! ([`server`]).
+//! state machine ([`world`]), its audit ([`audit`]), random commands for it
+//! ([`commands`]) and a real server in this process ([`server`]).
 #![allow(dead_code, reason = "each test uses its own part")]
 
 pub mod audit;

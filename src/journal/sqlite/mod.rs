@@ -14,10 +14,14 @@
 //! `repair` what is left when it is damaged.
 
 mod reader;
+mod repair;
 mod schema;
+mod stat;
 mod verify;
 mod writer;
 
+pub use repair::{Lost, LostMarket, repair};
+pub use stat::{MarketStat, Stat, stat};
 pub use verify::{Report, check};
 pub use writer::{Sqlite, open};
 

@@ -3,9 +3,11 @@
 use super::super::chain::Chain;
 use super::super::mark::{self, Marked};
 use super::super::row::{self, Row};
-use super::super::{Damage, Directory, Error, Known, Seq};
+use super::super::snapshot::{Listed, Snapshots};
+use super::super::{Damage, Directory, Error, Known, Seq, recovery};
 use super::failed;
 use super::schema::{self, Field, KEYS, MarketRow, Meta};
+use crate::domain::Revision;
 use rusqlite::Connection;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
@@ -76,6 +78,7 @@ pub(super) fn verify(
     let scanned = scanned.and_then(|whole| {
         let marked = check_mark(directory, &meta, whole.last)?;
         integrity(connection, database, "PRAGMA quick_check(1)")?;
+        check_promises(directory, &whole.chain)?;
         Ok(Whole { marked, ..whole })
     });
     scanned.map_err(|error| with_intact(error, directory, intact))
@@ -105,12 +108,39 @@ fn scan(
         let market = found.map_err(|wrong| Damage::of(database, wrong))?;
         chain.knows(market.incarnation, market.name, market.trimmed, market.deleted);
     }
+    let (mut batches, mut bytes, mut index) = (0, 0, Index::default());
+    each_batch(connection, database, &mut chain, intact, None, |row| {
+        each(row).map_err(|wrong| row.keys.damage(database, wrong))?;
+        index.add(row.keys.incarnation.bytes(), row.keys.last, row.keys.seq);
+        batches += u64::from(row.keys.kind != row::Kind::Trimmed);
+        bytes += row.bytes();
+        Ok(())
+    })?;
+    if index != Index::read(connection).map_err(&failed)? {
+        return Err(Damage::of(database, "the index by revision does not fit the batches").into());
+    }
+    let marked = Marked::default();
+    Ok(Whole { meta, marked, chain, last: *intact, batches, bytes })
+}
+
+/// Calls `each` with the batches after `intact`, in order, up to `to`, each of which must
+/// be as it was written and follow those before; `intact` moves on with it.
+pub(super) fn each_batch(
+    connection: &Connection,
+    database: &Path,
+    chain: &mut Chain,
+    intact: &mut Seq,
+    to: Option<Seq>,
+    mut each: impl FnMut(&Row) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let failed = failed(database, "reading the batches");
     let sql = format!(
-        "SELECT {KEYS}, bytes, events_crc, effects_crc, events, effects FROM batches ORDER BY seq"
+        "SELECT {KEYS}, bytes, events_crc, effects_crc, events, effects FROM batches NOT INDEXED
+         WHERE seq <= ?1 ORDER BY seq"
     );
     let mut select = connection.prepare(&sql).map_err(&failed)?;
-    let mut rows = select.query(()).map_err(&failed)?;
-    let (mut batches, mut bytes, mut index) = (0, 0, Index::default());
+    let to = to.map_or(i64::MAX, |to| to.0 as i64);
+    let mut rows = select.query((to,)).map_err(&failed)?;
     while let Some(found) = rows.next().map_err(&failed)? {
         let row = row_of(connection, found).map_err(&failed)?;
         let row = row.map_err(|wrong| Damage::of(database, wrong))?;
@@ -118,18 +148,12 @@ fn scan(
         if row.keys.seq != expected {
             return Err(missing(database, expected, row.keys.seq).into());
         }
-        let checked = whole(&row).and_then(|()| chain.check(&row.keys)).and_then(|()| each(&row));
+        let checked = whole(&row).and_then(|()| chain.check(&row.keys));
         checked.map_err(|wrong| row.keys.damage(database, wrong))?;
-        index.add(row.keys.incarnation.bytes(), row.keys.last, row.keys.seq);
-        batches += u64::from(row.keys.kind != row::Kind::Trimmed);
-        bytes += row.bytes();
+        each(&row)?;
         *intact = expected;
     }
-    if index != Index::read(connection).map_err(&failed)? {
-        return Err(Damage::of(database, "the index by revision does not fit the batches").into());
-    }
-    let marked = Marked::default();
-    Ok(Whole { meta, marked, chain, last: *intact, batches, bytes })
+    Ok(())
 }
 
 fn missing(database: &Path, expected: Seq, found: Seq) -> Damage {
@@ -207,6 +231,21 @@ impl Index {
         }
         Ok(index)
     }
+}
+
+/// Whether every market that is trimmed has a snapshot to start from.
+fn check_promises(directory: &Directory, chain: &Chain) -> Result<(), Error> {
+    let listed = Snapshots::of(directory.snapshots()).list_all()?;
+    for known in chain.known() {
+        let serves = |at: &Listed| {
+            at.incarnation == known.incarnation && at.revision >= known.trimmed
+        };
+        let promised = !known.deleted && known.trimmed > Revision(0);
+        if promised && !listed.iter().any(serves) {
+            return Err(recovery::promised(&known, None).into());
+        }
+    }
+    Ok(())
 }
 
 /// What SQLite itself finds of its pages.

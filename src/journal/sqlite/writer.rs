@@ -3,6 +3,7 @@
 use super::super::chain::Chain;
 use super::super::mark::{self, Mark};
 use super::super::row::{Keys, Row};
+use super::super::snapshot::Snapshots;
 use super::super::{Damage, Directory, Error, Group, Journal, Read, Record, Seq};
 use super::reader::Reader;
 use super::schema::{self, KEYS, MarketRow, Meta};
@@ -161,6 +162,15 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Whether a snapshot leads to what is left of a market that is trimmed to `to`.
+    fn check_snapshot(&self, market: Incarnation, to: Revision) -> Result<(), Error> {
+        let listed = Snapshots::of(self.directory.snapshots()).list(market)?;
+        if listed.iter().any(|listed| listed.revision >= to) {
+            return Ok(());
+        }
+        Err(Error::Misuse(format!("market {market} has no snapshot from revision {to} on")))
+    }
+
     fn rows(&mut self, groups: &[Group]) -> Result<Vec<Row>, Error> {
         let mut rows = Vec::with_capacity(groups.len());
         let mut seq = self.last;
@@ -226,7 +236,12 @@ impl Journal for Sqlite {
     fn trim(&mut self, market: Incarnation, to: Revision) -> Result<bool, Error> {
         let Some(link) = self.chain.get(market) else { return Ok(false) };
         // What was deleted goes whole, the deletion last.
-        let to = if link.deleted.is_some() { i64::MAX as u64 } else { to.0 };
+        let to = if link.deleted.is_some() {
+            i64::MAX as u64
+        } else {
+            self.check_snapshot(market, to)?;
+            to.0
+        };
         let failed = failed(&self.database, "trimming");
         let transaction = self.connection.transaction().map_err(&failed)?;
         let oldest = oldest(&transaction, market, link.trimmed, to).map_err(&failed)?;
@@ -326,7 +341,7 @@ fn purge(transaction: &Transaction<'_>, meta: Meta) -> rusqlite::Result<(Meta, V
 }
 
 /// Takes the write-ahead log into the database.
-fn checkpoint(connection: &Connection, database: &Path, mode: &str) -> Result<(), Error> {
+pub(super) fn checkpoint(connection: &Connection, database: &Path, mode: &str) -> Result<(), Error> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     // Readers may keep some of it in the log; the next one takes that.
     connection.query_row(&sql, (), |_| Ok(())).map_err(failed(database, "taking the log in"))
