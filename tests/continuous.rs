@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Random, random, seeds};
-use gale::domain::{CapOrder, Promise, Side, VacancySlot, WorkerSlot};
+use gale::domain::{CapOrder, Promise, Side, VacancySlot, Worker, WorkerSlot};
 use gale::matching::live::{Change, Live};
 use gale::matching::naive::Twin;
 use gale::matching::{Control, Matching, Post, Problem, Seeker, clear};
@@ -108,6 +108,12 @@ impl Model {
         let seeker = &mut self.problem.workers[at];
         if random.one_in(2) {
             worker.ranking = seeker.worker.ranking.clone();
+        }
+        if random.one_in(2) {
+            // The same person asks for more or less.
+            let salaries = (worker.reservation_salary, worker.expected_salary);
+            worker = Worker::clone(&seeker.worker);
+            (worker.reservation_salary, worker.expected_salary) = salaries;
         }
         seeker.worker = Arc::new(worker);
         Some(Change::Worker(seeker.clone()))

@@ -26,7 +26,8 @@ mod hall;
 mod rotations;
 
 use super::index::{Index, Layout};
-use super::outcome::{Counters, Matching};
+use super::key::Key;
+use super::outcome::{Counters, Matching, Offer};
 use super::{Control, Error, Means, Post, Problem, Seeker};
 use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
 use hall::Hall;
@@ -226,6 +227,10 @@ impl Live {
                 old.worker = seeker.worker;
                 return;
             }
+            let ranks = old.worker.ranking.is_some() || seeker.worker.ranking.is_some();
+            if self.promise == Promise::Stable && !self.is_capped() && !ranks {
+                return self.worker_changes(w, seeker);
+            }
             self.worker_leaves(slot);
         }
         self.late += 1;
@@ -240,6 +245,33 @@ impl Live {
         let w = self.workers.get(slot.at()).unwrap_or(w);
         self.hall.touched.push(slot);
         self.hall.propose(&Index::on(&self.problem, &self.layout), w);
+    }
+
+    /// A worker is not who she was. She keeps her place if it still has nobody better and she
+    /// nothing better; else she leaves first, then comes. Without caps, and where no hints
+    /// are kept: these go by what she was.
+    fn worker_changes(&mut self, w: u32, seeker: Seeker) {
+        self.hall.touched.push(seeker.slot);
+        let index = Index::on(&self.problem, &self.layout);
+        let held = self.hall.seats.place_of(w).map(|place| (place, self.hall.seats.cutoff(place)));
+        self.hall.remove_worker(&index, w);
+        let now = seeker.worker.clone();
+        let mut filed = std::mem::replace(&mut self.problem.workers[w as usize], seeker).worker;
+        let index = Index::on(&self.problem, &self.layout);
+        if let Some((place, cutoff)) = held {
+            let pair = self.problem.pair(w as usize, index.places[place as usize].number as usize);
+            let key = Key::new(pair.score, index.ranks.worker(w));
+            if pair.is_acceptable() && self.hall.prefers_nobody(&index, place, key, cutoff) {
+                self.late += usize::from(self.hall.restore_worker(&index, w, &filed));
+                if self.hall.returns(&index, w, Offer { place, value: pair.value, key }) {
+                    return;
+                }
+                filed = now;
+            }
+            self.hall.fill(&index, place, &mut Vec::new());
+        }
+        self.late += usize::from(self.hall.restore_worker(&index, w, &filed));
+        self.hall.propose(&index, w);
     }
 
     fn worker_leaves(&mut self, slot: WorkerSlot) {
