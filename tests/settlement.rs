@@ -272,7 +272,7 @@ async fn subscribe(mut api: Api, told: watch::Sender<History>, expired: Arc<Atom
                     let before = matches.insert(worker, (vacancy.clone(), true));
                     assert_eq!(before, Some((vacancy, false)), "who is placed held that");
                 }
-                Kind::Displaced | Kind::Unmatched | Kind::Declined => {
+                Kind::Displaced | Kind::Unmatched | Kind::Declined | Kind::Lapsed => {
                     let before = matches.remove(&worker);
                     assert_eq!(before, Some((vacancy, false)), "a match that ends was held");
                 }
