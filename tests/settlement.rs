@@ -4,6 +4,8 @@
 //! `GALE_SEED=n cargo test --release --test settlement` replays one history, but for when
 //! deadlines pass.
 
+#[path = "settlement/held.rs"]
+mod held;
 mod support;
 
 use gale::proto::v1 as pb;

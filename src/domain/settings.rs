@@ -156,11 +156,8 @@ impl Settings {
 
     /// Refuses what would never happen to a held match.
     fn check_held(&self) -> Result<(), Violation> {
-        let (window, rounds, place_after) = (
-            self.confirmation_window_seconds,
-            self.confirm_after_rounds,
-            self.place_after_seconds,
-        );
+        let (window, rounds, place_after) =
+            (self.confirmation_window_seconds, self.confirm_after_rounds, self.place_after_seconds);
         in_range("confirmation_window_seconds", window, 0, HELD_SECONDS_MAX)?;
         in_range("confirm_after_rounds", rounds, 0, HELD_ROUNDS_MAX)?;
         in_range("place_after_seconds", place_after, 0, HELD_SECONDS_MAX)?;

@@ -151,8 +151,7 @@ impl Owner {
     fn settle(&mut self, decision: &mut Decision, now: Millis, news: &mut Unpublished) {
         let outcome = Arc::make_mut(&mut decision.outcome);
         if !decision.effects.is_empty()
-            && let Some(settled) =
-                self.continuous.follow(self.state.view(), &decision.effects, now)
+            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects, now)
         {
             news.apply(&mut self.state, &settled.effects);
             decision.effects.extend(settled.effects);

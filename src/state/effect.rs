@@ -7,6 +7,7 @@ use crate::domain::{
     CapOrder, City, CityIx, Millis, MoveCost, Promise, Region, RegionIx, RoundId, Settings, Side,
     SkillName, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
+use crate::mutants::active;
 use std::sync::Arc;
 
 /// Why a held match ended.
@@ -28,7 +29,11 @@ pub enum Ended {
 impl Ended {
     /// Whether the pair never meets again.
     pub fn is_for_good(self) -> bool {
-        matches!(self, Self::Declined(_) | Self::Lapsed(_))
+        match self {
+            Self::Declined(_) => true,
+            Self::Lapsed(_) => !active("lapsed-pairs-meet-again"),
+            Self::Rematched | Self::Displaced | Self::Dissolved => false,
+        }
     }
 }
 

@@ -11,11 +11,11 @@ use super::view::{
 use super::waiting::Waiting;
 use super::{State, Subject};
 use crate::domain::limits::{HELD_ROUNDS_MAX, ROUNDS_MAX};
-use crate::mutants::active;
 use crate::domain::{
     CapOrder, CityIx, Millis, Promise, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker,
     WorkerSlot,
 };
+use crate::mutants::active;
 use std::sync::Arc;
 
 impl State {

@@ -29,6 +29,7 @@ use super::index::{Index, Layout};
 use super::outcome::{Counters, Matching};
 use super::{Control, Error, Means, Post, Problem, Seeker};
 use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
+use crate::mutants::active;
 use hall::Hall;
 
 /// One change of the market.
@@ -150,7 +151,9 @@ impl Live {
         for change in changes {
             if let Change::Placed(slot) = change {
                 left.extend(self.placed(slot));
-                continue;
+                if !active("placements-one-by-one") {
+                    continue;
+                }
             }
             self.repair(std::mem::take(&mut left));
             match change {

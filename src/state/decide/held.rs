@@ -107,8 +107,7 @@ impl View {
     fn is_placeable(&self, worker: WorkerSlot, held: &Held, overfull: &[bool]) -> bool {
         let (seeker, post) = (self.worker(worker), self.vacancy(held.vacancy));
         let changed = seeker.changed.max(post.changed).max(self.head.terms_changed);
-        let accept =
-            || self.head.terms().pair(&seeker.worker, &post.vacancy).is_acceptable();
+        let accept = || self.head.terms().pair(&seeker.worker, &post.vacancy).is_acceptable();
         post.held.len() <= post.free() as usize
             && !overfull[post.vacancy.city.at()]
             && (changed <= held.since || accept())

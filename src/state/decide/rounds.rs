@@ -134,8 +134,7 @@ impl State {
         let mut summary = clearance.summary;
         summary.dissolved = (clearance.pairs.len() - kept.len() - done) as u64;
         let rematch = Rematch { at, ..self.view.rematch(&clearance.pairs, &kept) };
-        let count =
-            |why| rematch.ended.iter().filter(|(.., ended)| *ended == why).count() as u64;
+        let count = |why| rematch.ended.iter().filter(|(.., ended)| *ended == why).count() as u64;
         (summary.displaced, summary.improved) = (count(Ended::Displaced), count(Ended::Rematched));
         if !rematch.is_empty() {
             draft.effects.push(Effect::Rematched(Arc::new(rematch)));
