@@ -181,7 +181,7 @@ impl Model {
         let seeker = &mut self.problem.workers[at];
         let vacancy = self.held.remove(&seeker.slot)?;
         seen.declined += 1;
-        let mut declined = seeker.declined.as_deref().unwrap_or_default().to_vec();
+        let mut declined = seeker.declined.as_deref().cloned().unwrap_or_default();
         declined.push(vacancy);
         declined.sort_unstable();
         declined.dedup();

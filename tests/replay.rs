@@ -6,10 +6,13 @@
 //! it. `GALE_SEED=n` replays one case, `GALE_CASES=n` says how many there are; a
 //! failing case is shrunk to the few operations that matter.
 
+#[path = "replay/held.rs"]
+mod held;
 mod support;
 
 use gale::domain::*;
 use gale::state::*;
+use held::Ledger;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +25,7 @@ use uuid::Uuid;
 const WORKERS: u64 = 9;
 const VACANCIES: u64 = 5;
 const OPERATIONS: usize = 60;
-const KINDS: u8 = 28;
+const KINDS: u8 = 31;
 
 impl Random {
     /// A number of somebody: mostly one that may exist.
@@ -113,7 +116,7 @@ impl Random {
     }
 
     fn settings(&mut self, settings: &mut Settings) {
-        match self.below(7) {
+        match self.below(10) {
             0 => settings.proposing_side = self.of(&[Side::Worker, Side::Vacancy]),
             1 => settings.cap_order = self.of(&[CapOrder::Score, CapOrder::Targets]),
             2 => {
@@ -122,6 +125,9 @@ impl Random {
             3 => settings.clearing = self.of(&[Clearing::Manual, Clearing::Interval(2)]),
             4 => settings.fixed_move_cost = self.of(&[0, 6_000]),
             5 => settings.min_fit_bp = self.of(&[0, 3_000]),
+            6 => settings.confirmation_window_seconds = self.of(&[0, 1, 2, 4]),
+            7 => settings.place_after_seconds = self.of(&[0, 0, 1, 3]),
+            8 => settings.confirm_after_rounds = self.of(&[0, 0, 1, 2, 3]),
             _ => settings.local_bonus_bp = self.of(&[0, 2_000]),
         }
     }
@@ -131,6 +137,7 @@ impl Random {
 struct Case {
     world: World,
     found: Option<Clearance>,
+    ledger: Ledger,
     keys: Vec<(RequestKey, Command, Arc<Outcome>)>,
 }
 
@@ -142,6 +149,7 @@ impl Case {
         (0..4).for_each(|_| choice.settings(&mut settings));
         if settings.check().is_err() {
             settings.proposing_side = Side::Worker;
+            settings.place_after_seconds = 0;
         }
         let mut world = World::new(settings);
         let now = world.now;
@@ -151,7 +159,7 @@ impl Case {
         let _ = world.apply(offer(specs));
         let capped = CitySpec { intake_cap: choice.cap(), ..city(HOME) };
         world.ok(Command::UpsertCities(batch([capped])));
-        Self { world, found: None, keys: vec![] }
+        Self { world, found: None, ledger: Ledger::default(), keys: vec![] }
     }
 
     /// One operation: a command, or a few that belong together.
@@ -190,7 +198,7 @@ impl Case {
                 None => Command::CancelRound(round_id(choice.below(9))),
             },
             13 => self.cancel(),
-            14 => {
+            14 | 26..=28 => {
                 self.world.now += choice.below(2_500) as i64;
                 Command::Tick(self.world.next_round())
             }
@@ -241,6 +249,7 @@ impl Case {
         let key = RequestKey { id, fingerprint: 1 };
         let command = upsert([choice.worker_spec(now)]);
         let Ok(first) = self.world.apply_as(Some(key), command.clone()) else { return };
+        self.ledger.note(&self.world, &first);
         self.check();
         let again = self.world.apply_as(Some(key), command.clone()).expect("it went through once");
         assert!(again.effects.is_empty(), "a retry has no effects");
@@ -291,6 +300,9 @@ impl Case {
     fn apply(&mut self, command: Command) {
         let asked = std::env::var("GALE_SEED").is_ok().then(|| command.clone());
         let done = self.world.apply(command);
+        if let Ok(done) = &done {
+            self.ledger.note(&self.world, done);
+        }
         if let Some(command) = asked {
             // One case is replayed: tell what happens in it.
             let said = done.map(|done| (done.words(), done.outcome.errors.len()));
@@ -358,6 +370,8 @@ struct Seen {
     commands: usize,
     rounds: usize,
     placed: usize,
+    lapsed: usize,
+    frozen: usize,
     dissolved: u64,
     worker_optimal: usize,
     stable: usize,
@@ -373,9 +387,11 @@ impl Seen {
         }
     }
 
-    fn count(&mut self, world: &World) {
-        self.commands += world.envelopes.len();
-        for (_, effect) in &world.journal {
+    fn count(&mut self, case: &Case) {
+        self.commands += case.world.envelopes.len();
+        self.lapsed += case.ledger.lapsed;
+        self.frozen += case.ledger.frozen;
+        for (_, effect) in &case.world.journal {
             match effect {
                 Effect::Placed { .. } => self.placed += 1,
                 Effect::RoundCleared { summary, .. } => {
@@ -418,7 +434,7 @@ fn random_commands_keep_every_promise() {
                     seen.borrow_mut().claim(case.world.standing());
                 }
                 case.replay();
-                seen.borrow_mut().count(&case.world);
+                seen.borrow_mut().count(&case);
             }));
             outcome.map_err(|_| TestCaseError::fail("see the panic above"))?;
             Ok(())
@@ -430,5 +446,6 @@ fn random_commands_keep_every_promise() {
     let seen = seen.into_inner();
     println!("{seen:?}");
     // A run that sees none of these tests nothing.
-    assert!(number("GALE_SEED").is_some() || seen.placed > 0 && seen.stable > 0);
+    let seen_all = [seen.placed, seen.lapsed, seen.frozen, seen.stable].iter().all(|n| *n > 0);
+    assert!(number("GALE_SEED").is_some() || seen_all);
 }

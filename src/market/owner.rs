@@ -5,7 +5,7 @@ use super::{Error, Finished, Market, Message};
 use crate::domain::{CityIx, Millis, Revision, RoundId, VacancySlot, WorkerSlot};
 use crate::events::{self, Batch, Foreseen};
 use crate::journal::{Entry, Journal};
-use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, Rematch, State, View};
+use crate::state::{Command, Decision, Effect, Envelope, Head, Outcome, State, View};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
@@ -129,7 +129,7 @@ impl Owner {
         let mut news =
             Unpublished { revision: decision.revision, foreseen, ..Unpublished::default() };
         news.apply(&mut self.state, &decision.effects);
-        self.settle(&mut decision, &mut news);
+        self.settle(&mut decision, envelope.at, &mut news);
         if let Some(effect) = decision.remembrance() {
             news.apply(&mut self.state, std::slice::from_ref(&effect));
             decision.effects.push(effect);
@@ -148,10 +148,10 @@ impl Owner {
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
     /// is cleared continuously, and to its answer what holds then.
-    fn settle(&mut self, decision: &mut Decision, news: &mut Unpublished) {
+    fn settle(&mut self, decision: &mut Decision, now: Millis, news: &mut Unpublished) {
         let outcome = Arc::make_mut(&mut decision.outcome);
         if !decision.effects.is_empty()
-            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects)
+            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects, now)
         {
             news.apply(&mut self.state, &settled.effects);
             decision.effects.extend(settled.effects);
@@ -217,8 +217,18 @@ impl Unpublished {
             }
             state.evolve(self.revision, effect);
             self.touched.note(effect, state.view());
-            if let Effect::Rematched(rematch) = effect {
-                self.touched.rematch(rematch, state.view());
+            match effect {
+                Effect::Rematched(rematch) => {
+                    let ended = rematch.ended.iter().map(|(worker, v, _)| (*worker, *v));
+                    let pairs = ended.chain(rematch.made.iter().copied());
+                    let count = rematch.ended.len() + rematch.made.len();
+                    self.touched.matches(count, pairs, state.view());
+                }
+                Effect::Frozen(freeze) => {
+                    let placed = freeze.placed.iter().copied();
+                    self.touched.matches(freeze.placed.len(), placed, state.view());
+                }
+                _ => {}
             }
         }
     }
@@ -288,11 +298,14 @@ impl Touched {
         }
     }
 
-    /// Notes the rows of a clearing: one by one, or in a pass if they are many.
-    fn rematch(&mut self, rematch: &Rematch, view: &View) {
-        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (*worker, *vacancy));
-        let pairs = ended.chain(rematch.made.iter().copied());
-        if rematch.ended.len() + rematch.made.len() <= HEAVY_EFFECTS {
+    /// Notes the rows of matches: one by one, or in a pass if they are many.
+    fn matches(
+        &mut self,
+        count: usize,
+        pairs: impl Iterator<Item = (WorkerSlot, VacancySlot)>,
+        view: &View,
+    ) {
+        if count <= HEAVY_EFFECTS {
             return pairs.for_each(|(worker, vacancy)| {
                 self.worker(worker, view);
                 self.vacancy(vacancy, view);

@@ -30,6 +30,7 @@ use super::key::Key;
 use super::outcome::{Counters, Matching, Offer};
 use super::{Control, Error, Means, Post, Problem, Seeker};
 use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
+use crate::mutants::active;
 use hall::Hall;
 
 /// One change of the market.
@@ -143,22 +144,31 @@ impl Live {
         self.promise
     }
 
-    /// Takes in changes, one after the other.
+    /// Takes in changes, one after the other; placements that follow each other, of the
+    /// matching as it stands, all at once.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Settled {
         let rotations = self.hall.rotations;
+        let mut left = Vec::new();
         for change in changes {
+            if let Change::Placed(slot) = change {
+                left.extend(self.placed(slot));
+                if !active("placements-one-by-one") {
+                    continue;
+                }
+            }
+            self.repair(std::mem::take(&mut left));
             match change {
                 Change::Worker(seeker) => self.worker_comes(seeker),
                 Change::WorkerLeft(slot) => self.worker_leaves(slot),
                 Change::Vacancy(post) => self.vacancy_comes(post),
                 Change::VacancyLeft(slot) => self.vacancy_leaves(slot),
-                Change::Placed(slot) => self.placed(slot),
+                Change::Placed(_) => {}
                 Change::Capacity(set, capacity) => self.capacity_changes(set, capacity),
             }
-            if self.late > LATE_MIN + self.early / 4 {
-                self.lay_out_anew();
-            }
+            self.lay_out_if_late();
         }
+        self.repair(left);
+        self.lay_out_if_late();
         let mut touched = std::mem::take(&mut self.hall.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -336,20 +346,22 @@ impl Live {
         self.repair(moved);
     }
 
-    fn placed(&mut self, slot: WorkerSlot) {
-        let Some(w) = self.workers.take(slot.at()) else { return };
+    /// Takes the worker out with her place; what she held, from which others may move up.
+    fn placed(&mut self, slot: WorkerSlot) -> Option<rotations::Moved> {
+        let w = self.workers.take(slot.at())?;
         self.late += 1;
         if let Some(v) = self.vacancy_of(w) {
             self.problem.vacancies[v as usize].openings -= 1;
         }
         let index = Index::on(&self.problem, &self.layout);
         let (left, worth) = self.hall.remove_worker(&index, w);
-        let Some(place) = left else { return self.repair(vec![(w, worth)]) };
-        let openings = index.post(place).openings;
-        for set in self.hall.shrink_around(&index, place, openings) {
-            self.problem.sets[set as usize].capacity = self.hall.seats.capacity(set);
+        if let Some(place) = left {
+            let openings = index.post(place).openings;
+            for set in self.hall.shrink_around(&index, place, openings) {
+                self.problem.sets[set as usize].capacity = self.hall.seats.capacity(set);
+            }
         }
-        self.repair(vec![(w, worth)]);
+        Some((w, worth))
     }
 
     fn capacity_changes(&mut self, set: u32, capacity: u64) {
@@ -366,6 +378,12 @@ impl Live {
     fn repair(&mut self, moved: Vec<rotations::Moved>) {
         if self.promise == Promise::WorkerOptimal {
             self.hall.repair(&Index::on(&self.problem, &self.layout), moved);
+        }
+    }
+
+    fn lay_out_if_late(&mut self) {
+        if self.late > LATE_MIN + self.early / 4 {
+            self.lay_out_anew();
         }
     }
 
