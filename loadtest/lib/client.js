@@ -13,7 +13,10 @@ export const ADDRESS = __ENV.ADDRESS || '127.0.0.1:7400';
 // What Gale takes and sends at most in one message (docs/LIMITS.md).
 const MESSAGE_BYTES_MAX = 16777216;
 // Failures that one virtual user prints; the rest is only counted.
-const FAILURES_PRINTED_MAX = 5;
+const FAILURES_PRINTED_MAX = 2;
+// What an answer may take: less than the 30 s in which k6 lets calls end after the duration,
+// so that a server which has stopped to answer is a failure and not a call cut off.
+const TIMEOUT = '20s';
 // What a virtual user waits after a failure, so that a server that is gone is not besieged.
 const SECONDS_AFTER_FAILURE = 0.2;
 
@@ -87,9 +90,9 @@ export class Gale {
   }
 
   // Calls a unary method such as `PoolService.GetWorker`. The reply, or null if the call
-  // failed or lost a race. `races` are the reasons (ErrorReason without its prefix) that
-  // are legitimate for the call, or for an item of a batch: these items are then missing
-  // from what has happened, and stand in the reply's `errors`.
+  // failed or lost a race. `legitimate` are the reasons (ErrorReason without its prefix) that
+  // count as races, for the call or for an item of a batch; such items stand in the reply's
+  // `errors`.
   call(method, request, legitimate = []) {
     let response;
     try {
@@ -128,7 +131,7 @@ function parameters(method) {
   let kind = 'write';
   if (/^(Get|List|Explain)/.test(name)) kind = 'read';
   if (name === 'StartRound') kind = 'round';
-  return { tags: { kind } };
+  return { tags: { kind }, timeout: TIMEOUT };
 }
 
 // The reply; null for a race, undefined for a failure.
