@@ -9,7 +9,7 @@
 //
 // Options: ADDRESS, MARKET, SEED, VUS (32), DURATION (60s), PAUSE_MS (50: what a client
 // waits between two actions, on average), WORKERS (4000), VACANCIES (1200), READ_P99_MS
-// (150), WRITE_P99_MS (150), ROUND_P99_MS (500).
+// (150), WRITE_P99_MS (150), ROUND_P99_MS (750).
 
 import { sleep } from 'k6';
 import { Counter, Gauge } from 'k6/metrics';
@@ -61,7 +61,7 @@ export const options = {
   thresholds: Object.assign({}, THRESHOLDS, {
     'grpc_req_duration{scenario:people,kind:read}': [`p(99)<${numberOption('READ_P99_MS', 150)}`],
     'grpc_req_duration{scenario:people,kind:write}': [`p(99)<${numberOption('WRITE_P99_MS', 150)}`],
-    'grpc_req_duration{scenario:clerk,kind:round}': [`p(99)<${numberOption('ROUND_P99_MS', 500)}`],
+    'grpc_req_duration{scenario:clerk,kind:round}': [`p(99)<${numberOption('ROUND_P99_MS', 750)}`],
     rounds: ['count>=3'],
     placed: ['count>0'],
     declined: ['count>0'],
