@@ -28,7 +28,6 @@ export const options = {
     },
   },
   thresholds: Object.assign({}, THRESHOLDS, {
-    answers: ['count>10'],
     'grpc_req_duration{scenario:batches,kind:write}': [`p(99)<${P99_MS}`],
     records: [`rate>${numberOption('RATE_MIN', 2000)}`],
   }),

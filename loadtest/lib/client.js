@@ -28,7 +28,7 @@ export const failures = new Counter('failures');
 // answers, without which nothing has been shown.
 export const THRESHOLDS = {
   failures: [{ threshold: 'count==0', abortOnFail: true }],
-  answers: ['count>100'],
+  answers: ['count>10'],
 };
 
 export const TREND_STATS = ['med', 'p(90)', 'p(99)', 'max'];
