@@ -6,7 +6,7 @@ use crate::cli::error::Error;
 use crate::domain::{Promise, Side, VacancySlot, WorkerSlot};
 use crate::matching::live::{Change, Live, Settled};
 use crate::matching::{Control, Matching, Means, Post, Problem, Seeker, clear_with};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +15,16 @@ pub enum Policy {
     Continuous,
     /// The market is cleared every so many days, and every match is final at once.
     Interval(u64),
+    /// The market is stable at every moment, and a match is final when it has stood for so
+    /// many days. Nobody knows who is about to leave.
+    Held(u64),
     /// The market is stable at every moment, and a match is final when one of its two sides
     /// is about to leave.
     Patient,
+    /// Nobody is matched until they are about to leave: then they take the best partner who is
+    /// there and accepts them, whoever else would rather have that partner. Not stable: the
+    /// rule of Akbarpour, Li and Gharan, to tell what waiting does from what priority does.
+    LastMinute,
 }
 
 impl std::fmt::Display for Policy {
@@ -25,7 +32,9 @@ impl std::fmt::Display for Policy {
         match self {
             Self::Continuous => f.write_str("continuous"),
             Self::Interval(days) => write!(f, "interval {days}"),
+            Self::Held(days) => write!(f, "held {days}"),
             Self::Patient => f.write_str("patient"),
+            Self::LastMinute => f.write_str("last minute"),
         }
     }
 }
@@ -46,7 +55,7 @@ pub enum Fate {
 pub struct Ledger {
     /// By worker.
     pub fates: Vec<Fate>,
-    /// By worker: how often somebody better took what they held.
+    /// By worker: how often they came to hold something worse, or nothing.
     pub displaced: Vec<u32>,
     /// By vacancy: openings that are neither placed nor lost.
     pub open: Vec<u32>,
@@ -77,6 +86,7 @@ impl Ledger {
         *open -= 1;
     }
 
+    /// Whether the worker is neither placed nor lost.
     fn is_open(&self, w: u32) -> bool {
         self.fates[w as usize] == Fate::Open
     }
@@ -129,51 +139,69 @@ impl Ledger {
 /// What becomes of everybody under a policy.
 pub fn run(market: &Rolling, policy: Policy) -> Result<Ledger, Error> {
     match policy {
-        Policy::Continuous => Ok(Pool::of(market).run(true)),
-        Policy::Patient => Ok(Pool::of(market).run(false)),
+        Policy::Continuous | Policy::Held(_) | Policy::Patient => {
+            Ok(Pool::of(market, policy).run())
+        }
         Policy::Interval(days) => in_batches(market, days * DAY),
+        Policy::LastMinute => Ok(last_minute(market)),
     }
 }
 
 /// The market of the moment, stable after everything that happens.
 struct Pool<'m> {
     market: &'m Rolling,
+    policy: Policy,
     live: Live,
     ledger: Ledger,
-    /// By worker.
-    held: Vec<Option<u32>>,
+    /// By worker: what they hold, and since when.
+    held: Vec<Option<(u32, u64)>>,
     /// By vacancy.
     holders: Vec<BTreeSet<u32>>,
-    /// Who has come to hold something since somebody looked.
-    fresh: Vec<u32>,
+    /// Who came to hold something, and when; in that order.
+    fresh: VecDeque<(u32, u64)>,
     now: u64,
 }
 
 impl<'m> Pool<'m> {
-    fn of(market: &'m Rolling) -> Self {
+    fn of(market: &'m Rolling, policy: Policy) -> Self {
         let empty = among(market, Vec::new(), Vec::new());
         Self {
             market,
+            policy,
             live: Live::of(empty, &Matching::default(), Promise::WorkerOptimal),
             ledger: Ledger::of(market),
             held: vec![None; market.workers.len()],
             holders: vec![BTreeSet::new(); market.vacancies.len()],
-            fresh: Vec::new(),
+            fresh: VecDeque::new(),
             now: 0,
         }
     }
 
-    fn run(mut self, at_once: bool) -> Ledger {
+    fn run(mut self) -> Ledger {
         for (at, happening) in &self.market.happenings {
+            match self.policy {
+                Policy::Held(days) => self.place_older(days * DAY, *at),
+                Policy::Continuous => self.place_older(0, *at),
+                _ => self.fresh.clear(),
+            }
             self.now = *at;
             self.take(*happening);
-            for w in std::mem::take(&mut self.fresh) {
-                if at_once {
-                    self.place(w);
-                }
-            }
         }
         self.ledger
+    }
+
+    /// Places the matches that come to stand for so long before `until`.
+    fn place_older(&mut self, age: u64, until: u64) {
+        while let Some((w, since)) = self.fresh.front().copied() {
+            if since + age > until {
+                return;
+            }
+            self.fresh.pop_front();
+            if self.held[w as usize].is_some_and(|(_, still)| still == since) {
+                self.now = since + age;
+                self.place(w);
+            }
+        }
     }
 
     fn take(&mut self, happening: Happening) {
@@ -185,16 +213,23 @@ impl<'m> Pool<'m> {
             Happening::VacancyComes(v) => {
                 self.change(Change::Vacancy(problem.vacancies[v as usize].clone()));
             }
-            Happening::WorkerGoes(w) if !self.ledger.is_open(w) => {}
-            Happening::WorkerGoes(w) if self.held[w as usize].is_some() => self.place(w),
-            Happening::WorkerGoes(w) => {
-                self.ledger.fates[w as usize] = Fate::Lost;
-                self.change(Change::WorkerLeft(WorkerSlot(w)));
-            }
-            Happening::VacancyGoes(v) => {
-                // A placement can move others up, out of it and into it.
-                while let Some(w) = self.holders[v as usize].first().copied() {
+            Happening::WorkerGoes(w) if self.ledger.is_open(w) => {
+                if self.policy == Policy::Patient {
                     self.place(w);
+                }
+                if self.ledger.is_open(w) {
+                    self.ledger.fates[w as usize] = Fate::Lost;
+                    self.let_go(w);
+                    self.change(Change::WorkerLeft(WorkerSlot(w)));
+                }
+            }
+            Happening::WorkerGoes(_) => {}
+            Happening::VacancyGoes(v) => {
+                if self.policy == Policy::Patient {
+                    // A placement can move others up, out of it and into it.
+                    while let Some(w) = self.holders[v as usize].first().copied() {
+                        self.place(w);
+                    }
                 }
                 if self.ledger.open[v as usize] > 0 {
                     self.ledger.lose(v);
@@ -204,10 +239,9 @@ impl<'m> Pool<'m> {
         }
     }
 
-    /// The worker's match is final.
+    /// The worker's match, if there is one, is final.
     fn place(&mut self, w: u32) {
-        let Some(v) = self.held[w as usize].take() else { return };
-        self.holders[v as usize].remove(&w);
+        let Some(v) = self.let_go(w) else { return };
         self.ledger.place(w, v, self.now);
         self.change(Change::Placed(WorkerSlot(w)));
         if self.ledger.open[v as usize] == 0 {
@@ -215,24 +249,32 @@ impl<'m> Pool<'m> {
         }
     }
 
+    /// The worker holds nothing any more; what they held.
+    fn let_go(&mut self, w: u32) -> Option<u32> {
+        let (v, _) = self.held[w as usize].take()?;
+        self.holders[v as usize].remove(&w);
+        Some(v)
+    }
+
     fn change(&mut self, change: Change) {
         let Settled { held, .. } = self.live.apply([change]);
         for (WorkerSlot(w), holds) in held {
             let holds = holds.map(|VacancySlot(v)| v);
-            let before = std::mem::replace(&mut self.held[w as usize], holds);
+            let before = self.held[w as usize].map(|(v, _)| v);
             if before == holds {
                 continue;
             }
+            self.let_go(w);
             if let Some(v) = before {
-                self.holders[v as usize].remove(&w);
                 // Nothing is worth less than anything.
                 let worth = |v| self.market.choice(w, v).unwrap_or(usize::MAX);
                 let is_worse = holds.is_none_or(|now| worth(now) > worth(v));
                 self.ledger.displaced[w as usize] += u32::from(is_worse);
             }
             if let Some(v) = holds {
+                self.held[w as usize] = Some((v, self.now));
                 self.holders[v as usize].insert(w);
-                self.fresh.push(w);
+                self.fresh.push_back((w, self.now));
             }
         }
     }
@@ -293,6 +335,42 @@ fn batch(
     Ok(())
 }
 
+/// Whoever is about to leave takes the best who is there.
+fn last_minute(market: &Rolling) -> Ledger {
+    let mut ledger = Ledger::of(market);
+    let mut takers = vec![Vec::new(); market.vacancies.len()];
+    for (w, chances) in (0..).zip(&market.chances) {
+        chances.iter().for_each(|v| takers[*v as usize].push(w));
+    }
+    for (now, happening) in &market.happenings {
+        match *happening {
+            Happening::WorkerComes(_) | Happening::VacancyComes(_) => {}
+            Happening::WorkerGoes(w) if ledger.is_open(w) => {
+                let is_there = |v: &&u32| {
+                    market.vacancies[**v as usize].contains(now) && ledger.open[**v as usize] > 0
+                };
+                match market.chances[w as usize].iter().find(is_there) {
+                    Some(v) => ledger.place(w, *v, *now),
+                    None => ledger.fates[w as usize] = Fate::Lost,
+                }
+            }
+            Happening::WorkerGoes(_) => {}
+            Happening::VacancyGoes(v) => {
+                let is_there =
+                    |w: &&u32| market.workers[**w as usize].contains(now) && ledger.is_open(**w);
+                let there = takers[v as usize].iter().filter(is_there);
+                let mut keyed: Vec<_> = there.map(|w| (market.key(*w, v), *w)).collect();
+                keyed.sort_unstable();
+                for (_, w) in keyed.into_iter().take(ledger.open[v as usize] as usize) {
+                    ledger.place(w, v, *now);
+                }
+                ledger.lose(v);
+            }
+        }
+    }
+    ledger
+}
+
 /// The market with these alone.
 fn among(market: &Rolling, workers: Vec<Seeker>, vacancies: Vec<Post>) -> Problem {
     let Problem { settings, geography, lottery, set_of_city, .. } = &market.problem;
@@ -304,5 +382,84 @@ fn among(market: &Rolling, workers: Vec<Seeker>, vacancies: Vec<Post>) -> Proble
         vacancies,
         sets: Vec::new(),
         set_of_city: set_of_city.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rolling::Calendar;
+    use super::*;
+    use crate::generate::{Generator, Plan, Scale};
+
+    fn market(partners: Option<f64>) -> Rolling {
+        let plan = Plan { metros: 1, scale: Scale::WHOLE, seed: 3, ..Plan::default() };
+        let generator = Generator::new(&plan).unwrap().with_totals(700, 500);
+        Rolling::of(&generator, Calendar { days: 10, stay: 4 }, partners, 3).unwrap()
+    }
+
+    /// Goal: whatever the policy, everybody who came is placed or lost in the end, nobody
+    /// twice, and all of it was possible. Method: the check of the ledger, which reads
+    /// stays and pairs afresh; and it does find fault, with ledgers that are tampered with.
+    #[test]
+    fn ledgers_add_up() {
+        let policies = [
+            Policy::Continuous,
+            Policy::Interval(3),
+            Policy::Held(2),
+            Policy::Patient,
+            Policy::LastMinute,
+        ];
+        for market in [market(None), market(Some(3.0))] {
+            for policy in policies {
+                let ledger = run(&market, policy).unwrap();
+                assert_eq!(ledger.violations(&market), 0, "{policy}");
+                let first = |is: fn(&Fate) -> bool| ledger.fates.iter().position(is).unwrap();
+                let placed = first(|fate| matches!(fate, Fate::Placed(..)));
+                let lost = first(|fate| *fate == Fate::Lost);
+                let Fate::Placed(v, at) = ledger.fates[placed] else { unreachable!() };
+                let tampered = |change: &dyn Fn(&mut Ledger)| {
+                    let mut ledger = ledger.clone();
+                    change(&mut ledger);
+                    ledger.violations(&market)
+                };
+                assert!(tampered(&|ledger| ledger.place(placed as u32, v, at)) > 0, "twice");
+                assert!(tampered(&|ledger| ledger.fates[placed] = Fate::Open) > 0, "forgotten");
+                assert!(tampered(&|ledger| ledger.fates[placed] = Fate::Placed(v, 0)) > 0, "early");
+                assert!(tampered(&|ledger| ledger.fates[lost] = ledger.fates[placed]) > 0, "over");
+                assert!(tampered(&|ledger| ledger.lost[v as usize] += 1) > 0, "openings");
+            }
+        }
+    }
+
+    /// Goal: policies do what they say. Method: at once is at once; batches are placed at
+    /// their clearings; a patient match is final when one of its sides leaves, and a held one
+    /// no earlier than it may.
+    #[test]
+    fn matches_are_final_when_they_should_be() {
+        let market = market(None);
+        let placed = |policy| {
+            let fates = run(&market, policy).unwrap().fates.into_iter().enumerate();
+            let placed = fates.filter_map(|(w, fate)| match fate {
+                Fate::Placed(v, at) => {
+                    Some((&market.workers[w], &market.vacancies[v as usize], at))
+                }
+                _ => None,
+            });
+            let placed: Vec<_> = placed.collect();
+            assert!(placed.len() > 50, "{policy}: {}", placed.len());
+            placed
+        };
+        for (worker, vacancy, at) in placed(Policy::Continuous) {
+            assert_eq!(at, worker.start.max(vacancy.start));
+        }
+        assert!(placed(Policy::Interval(3)).iter().all(|(.., at)| at % (3 * DAY) == 0));
+        for (worker, vacancy, at) in placed(Policy::Held(2)) {
+            assert!(at >= worker.start.max(vacancy.start) + 2 * DAY);
+        }
+        for policy in [Policy::Patient, Policy::LastMinute] {
+            for (worker, vacancy, at) in placed(policy) {
+                assert_eq!(at, worker.end.min(vacancy.end), "{policy}");
+            }
+        }
     }
 }

@@ -6,12 +6,14 @@ use super::CapsArg;
 use super::draws::Draws;
 use super::market;
 use crate::cli::error::Error;
-use crate::domain::Side;
+use crate::domain::{Side, VacancyId, VacancySlot, WorkerId};
 use crate::generate::Generator;
-use crate::matching::Problem;
+use crate::matching::{Post, Problem};
 use crate::preferences::meets_minima;
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// Seconds of a day. Simulated time is in whole seconds from the start.
 pub const DAY: u64 = 86_400;
@@ -51,6 +53,11 @@ impl Calendar {
         start..start + self.days * DAY
     }
 
+    /// The mean stay in days, of which the longest are cut off.
+    fn mean_stay(self) -> f64 {
+        self.stay as f64 * (1.0 - libm::exp(-(LONGEST_STAYS as f64)))
+    }
+
     /// Days in which somebody arrives: long enough for all who are counted to leave among
     /// others who come.
     pub fn arrival_days(self) -> u64 {
@@ -76,14 +83,32 @@ pub struct Rolling {
 }
 
 impl Rolling {
-    /// The generator's market, spread over the calendar by the draws of the seed.
-    pub fn of(generator: &Generator, calendar: Calendar, seed: u64) -> Result<Self, Error> {
-        let problem = market::build(generator, Side::Worker, CapsArg::None)?;
+    /// The generator's market, spread over the calendar by the draws of the seed. With
+    /// `partners`, who accepts whom is left to chance, so that everybody has so many
+    /// acceptable partners before them on average.
+    pub fn of(
+        generator: &Generator,
+        calendar: Calendar,
+        partners: Option<f64>,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let mut problem = market::build(generator, Side::Worker, CapsArg::None)?;
+        if partners.is_some() {
+            split(&mut problem);
+        }
         let mut draws = Draws::of(seed);
         let workers = stays(&mut draws, problem.workers.len(), calendar);
         let vacancies = stays(&mut draws, problem.vacancies.len(), calendar);
         let happenings = happenings(&workers, &vacancies);
-        let chances = chances(&problem, &workers, &vacancies);
+        let chances = match partners {
+            None => chances(&problem, &workers, &vacancies),
+            Some(partners) => {
+                let (w, o) = (workers.len() as f64, vacancies.len() as f64);
+                let at_a_time = calendar.mean_stay() / calendar.arrival_days() as f64;
+                let chance = partners * (w + o) / (2.0 * w * o * at_a_time).max(1.0);
+                by_chance(&mut draws, &mut problem, &workers, &vacancies, chance)
+            }
+        };
         let counted = calendar.counted();
         Ok(Self { problem, workers, vacancies, happenings, chances, counted })
     }
@@ -99,10 +124,16 @@ impl Rolling {
         self.chances[worker as usize].iter().position(|chance| *chance == vacancy)
     }
 
+    /// Where the worker stands among those whom the vacancy accepts: the least is the best.
+    pub fn key(&self, worker: u32, vacancy: u32) -> (Reverse<i64>, u64, WorkerId) {
+        let score = self.problem.pair(worker as usize, vacancy as usize).score;
+        let id = self.problem.workers[worker as usize].worker.id;
+        (Reverse(score), self.problem.lottery.draw(id.bytes()), id)
+    }
+
     /// How thick the market is if everybody stays as long as they would.
     pub fn thickness(&self) -> Thickness {
-        let opening =
-            |(stay, post): (&Stay, &crate::matching::Post)| vec![stay.end; post.openings as usize];
+        let opening = |(stay, post): (&Stay, &Post)| vec![stay.end; post.openings as usize];
         let openings: Vec<Vec<u64>> =
             self.vacancies.iter().zip(&self.problem.vacancies).map(opening).collect();
         let workers: Vec<u64> = self.workers.iter().map(|stay| stay.end).collect();
@@ -234,6 +265,62 @@ fn chances(problem: &Problem, workers: &[Stay], vacancies: &[Stay]) -> Vec<Vec<u
         found.into_iter().map(|(.., v)| v).collect()
     };
     workers.iter().enumerate().map(of_worker).collect()
+}
+
+/// One vacancy for each opening.
+fn split(problem: &mut Problem) {
+    let mut single = Vec::new();
+    for post in std::mem::take(&mut problem.vacancies) {
+        for copy in 0..post.openings {
+            let mut vacancy = (*post.vacancy).clone();
+            vacancy.id = VacancyId(Uuid::from_u128(vacancy.id.0.as_u128() ^ u128::from(copy)));
+            vacancy.openings = 1;
+            let slot = VacancySlot::from_offset(single.len());
+            single.push(Post { vacancy: Arc::new(vacancy), slot, openings: 1, target: 0 });
+        }
+    }
+    problem.vacancies = single;
+}
+
+/// Each worker and vacancy who meet accept each other with the same chance, and rank each
+/// other at random.
+fn by_chance(
+    draws: &mut Draws,
+    problem: &mut Problem,
+    workers: &[Stay],
+    vacancies: &[Stay],
+    chance: f64,
+) -> Vec<Vec<u32>> {
+    let bound = 1 << 32;
+    let below = (chance * bound as f64) as usize;
+    let mut chances = vec![Vec::new(); workers.len()];
+    let mut takers = vec![Vec::new(); vacancies.len()];
+    for (w, stay) in workers.iter().enumerate() {
+        for (v, there) in vacancies.iter().enumerate() {
+            let meet = stay.start < there.end && there.start < stay.end;
+            if meet && draws.below(bound) < below {
+                chances[w].push(v as u32);
+                takers[v].push(w as u32);
+            }
+        }
+    }
+    chances.iter_mut().chain(&mut takers).for_each(|list| shuffle(draws, list));
+    for (seeker, list) in problem.workers.iter_mut().zip(&chances) {
+        let ids = list.iter().map(|v| problem.vacancies[*v as usize].vacancy.id);
+        Arc::make_mut(&mut seeker.worker).ranking = Some(ids.collect());
+    }
+    for (post, list) in problem.vacancies.iter_mut().zip(&takers) {
+        let ids = list.iter().map(|w| problem.workers[*w as usize].worker.id);
+        Arc::make_mut(&mut post.vacancy).ranking = Some(ids.collect());
+    }
+    chances
+}
+
+/// Fisher and Yates.
+fn shuffle(draws: &mut Draws, list: &mut [u32]) {
+    for last in (1..list.len()).rev() {
+        list.swap(last, draws.below(last + 1));
+    }
 }
 
 /// Augmenting paths (Kuhn, 1955), shortest first.

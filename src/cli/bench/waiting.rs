@@ -16,11 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Workers and vacancies of a generated market arrive at random over simulated days, and leave
-unplaced after stays of their own: exponential, cut off at three times the mean. Three kinds of
-policy see the same ones: `continuous` matches and places everybody at once, `interval T` clears
-every T days and places all, `patient` keeps the market stable and places a match when one of
-its sides is about to leave. Shares and means are of those who arrive in the counted days, after
-three mean stays and before as long again. Exit code 1 if a placement is not possible.
+unplaced after stays of their own: exponential, cut off at three times the mean. All policies meet
+the same ones. `continuous` matches and places everybody at once; `interval T` clears every T
+days and places all; the next two keep the market stable at every moment, and `held T` places a
+match when it has stood for T days, `patient` when one of its sides is about to leave. `last
+minute` matches nobody before that, and then with the best who is there: not a stable matching,
+and here for comparison. Shares and means are of those who arrive in the counted days, after three
+mean stays and before as long again. Exit code 1 if a placement is not possible.
 
 With --json, one line: metros, openings_per_worker, days, stay_days, seeds, and under markets, one
 for each number of workers a day: workers_per_day, partners, partners_per_worker,
@@ -28,10 +30,12 @@ partners_per_opening, without_chance_percent, placeable_percent and policies. A 
 policy, workers and openings (arrived, placed, lost, over all days and seeds), workers_lost_percent,
 openings_lost_percent, spared_points (percentage points of workers whom continuous loses and it
 does not), placed_of_placeable_percent, wait_days, value, fit_bp, score_bp, first_choice_percent,
-displaced_per_placed, pool_partners (each a mean over the seeds and their sd) and violations.
+displaced_per_placed, pool_partners (each a mean over the seeds and their sd) and violations. With
+--partners, value, fit_bp and score_bp are null.
 
 Example:
   gale bench waiting
+  gale bench waiting --partners 4 --openings-per-worker 1 --workers-per-day 40
   gale bench waiting --metros 1 --workers-per-day 20,80 --stay 30 --intervals 7,14,28 --seeds 5")]
 pub struct Args {
     /// Workers who arrive a day, separated by commas: one market for each.
@@ -51,12 +55,21 @@ pub struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,7,30",
           value_parser = clap::value_parser!(u64).range(1..=3_650))]
     intervals: Vec<u64>,
+    /// Days that a match stands before it is final, separated by commas: one policy for each.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1,7",
+          value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    held: Vec<u64>,
     /// First seed: the same options and seeds give the same figures on every machine.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
     /// How many seeds, from that one on.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     seeds: u64,
+    /// In place of what the generated ones want: every worker and opening accept each other
+    /// with the same chance, so that each has so many acceptable partners before them, and
+    /// rank each other at random.
+    #[arg(long, value_name = "D", value_parser = ratio)]
+    partners: Option<f64>,
     /// How many US metropolitan areas, largest labour force first (1..393).
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = metros)]
     metros: usize,
@@ -101,9 +114,10 @@ struct Line {
     spared_points: Spread,
     placed_of_placeable_percent: Spread,
     wait_days: Spread,
-    value: Spread,
-    fit_bp: Spread,
-    score_bp: Spread,
+    /// This and the next two: none where chance decides what people want.
+    value: Option<Spread>,
+    fit_bp: Option<Spread>,
+    score_bp: Option<Spread>,
     /// Of the placed: the best of all that they met and that accepted them.
     first_choice_percent: Spread,
     displaced_per_placed: Spread,
@@ -179,9 +193,10 @@ fn measure(args: &Args) -> Result<Figures, Error> {
         let placeable = market.placeable();
         Ok((market, placeable))
     })?;
-    let intervals = args.intervals.iter().map(|days| Policy::Interval(*days));
-    let policies: Vec<Policy> =
-        std::iter::once(Policy::Continuous).chain(intervals).chain([Policy::Patient]).collect();
+    let mut policies = vec![Policy::Continuous];
+    policies.extend(args.intervals.iter().map(|days| Policy::Interval(*days)));
+    policies.extend(args.held.iter().map(|days| Policy::Held(*days)));
+    policies.extend([Policy::Patient, Policy::LastMinute]);
     let jobs: Vec<(usize, Policy)> = (0..markets.len())
         .flat_map(|market| policies.iter().map(move |policy| (market, *policy)))
         .collect();
@@ -190,9 +205,10 @@ fn measure(args: &Args) -> Result<Figures, Error> {
         Ok(sample(market, *placeable, &simulate(market, *policy)?))
     })?;
     let per_rate = markets.chunks(seeds.len()).zip(samples.chunks(seeds.len() * policies.len()));
+    let computed = args.partners.is_none();
     let markets = args.workers_per_day.iter().zip(per_rate);
-    let markets =
-        markets.map(|(rate, (markets, samples))| figures(*rate, markets, &policies, samples));
+    let markets = markets
+        .map(|(rate, (markets, samples))| figures(*rate, markets, &policies, samples, computed));
     Ok(Figures {
         metros: args.metros,
         openings_per_worker: args.openings_per_worker,
@@ -217,7 +233,7 @@ fn market(args: &Args, calendar: Calendar, rate: u64, seed: u64) -> Result<Rolli
     let generator = Generator::new(&plan)
         .map_err(|violation| Error::Usage(violation.to_string()))?
         .with_totals(workers, openings);
-    Rolling::of(&generator, calendar, seed)
+    Rolling::of(&generator, calendar, args.partners, seed)
 }
 
 /// Does all jobs, the last ones first: they are the largest. The results are in the order
@@ -311,6 +327,7 @@ fn figures(
     markets: &[(Rolling, u64)],
     policies: &[Policy],
     samples: &[Sample],
+    computed: bool,
 ) -> Market {
     let spread = |of: &dyn Fn(&Rolling, u64) -> f64| {
         Spread::of(markets.iter().map(|(market, placeable)| of(market, *placeable)))
@@ -319,7 +336,8 @@ fn figures(
     let lonely = |market: &Rolling| market.chances.iter().filter(|all| all.is_empty()).count();
     let lines = policies.iter().enumerate().map(|(at, policy)| {
         let of_policy = |policy: usize| samples.iter().skip(policy).step_by(policies.len());
-        line(policy, &of_policy(at).collect::<Vec<_>>(), &of_policy(0).collect::<Vec<_>>())
+        let continuous: Vec<_> = of_policy(0).collect();
+        line(policy, &of_policy(at).collect::<Vec<_>>(), &continuous, computed)
     });
     Market {
         workers_per_day: rate,
@@ -334,7 +352,7 @@ fn figures(
     }
 }
 
-fn line(policy: &Policy, samples: &[&Sample], continuous: &[&Sample]) -> Line {
+fn line(policy: &Policy, samples: &[&Sample], continuous: &[&Sample], computed: bool) -> Line {
     let spread =
         |of: fn(&Measures) -> f64| Spread::of(samples.iter().map(|sample| of(&sample.measures)));
     let sum = |of: fn(&Sample) -> Tally| {
@@ -352,9 +370,9 @@ fn line(policy: &Policy, samples: &[&Sample], continuous: &[&Sample]) -> Line {
         spared_points: Spread::of(spared),
         placed_of_placeable_percent: spread(|of| of.placed_of_placeable_percent),
         wait_days: spread(|of| of.wait_days),
-        value: spread(|of| of.value),
-        fit_bp: spread(|of| of.fit_bp),
-        score_bp: spread(|of| of.score_bp),
+        value: computed.then(|| spread(|of| of.value)),
+        fit_bp: computed.then(|| spread(|of| of.fit_bp)),
+        score_bp: computed.then(|| spread(|of| of.score_bp)),
         first_choice_percent: spread(|of| of.first_choice_percent),
         displaced_per_placed: spread(|of| of.displaced_per_placed),
         pool_partners: spread(|of| of.pool_partners),
@@ -414,6 +432,9 @@ fn headline(market: &Market) -> String {
 
 fn table(market: &Market) -> Table {
     let number = Column::Number;
+    let mean = |of: Option<Spread>, shown: fn(f64) -> String| {
+        of.map_or_else(|| "-".to_owned(), |spread| shown(spread.mean))
+    };
     let mut table = Table::new(&[
         Column::Text("policy"),
         number("workers lost %"),
@@ -436,9 +457,9 @@ fn table(market: &Market) -> Table {
             line.openings_lost_percent.shown(1),
             line.placed_of_placeable_percent.shown(1),
             line.wait_days.shown(1),
-            thousands(line.value.mean.round() as i128),
-            format!("{:.0}", line.fit_bp.mean),
-            format!("{:.0}", line.score_bp.mean),
+            mean(line.value, |value| thousands(value.round() as i128)),
+            mean(line.fit_bp, |fit| format!("{fit:.0}")),
+            mean(line.score_bp, |score| format!("{score:.0}")),
             line.first_choice_percent.shown(1),
             format!("{:.2}", line.displaced_per_placed.mean),
             format!("{:.2}", line.pool_partners.mean),
