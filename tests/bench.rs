@@ -102,6 +102,9 @@ fn wrong_usage_is_code_2() {
     fails(&["bench", "clear"], 2);
     assert!(fails(&["bench", "lists", "--instance", "e"], 2).contains("a, b, c, d"));
     fails(&["bench", "growth", "--redraw", "--sizes", "10"], 2);
+    let crowd = ["bench", "waiting", "--workers-per-day", "1000000"];
+    assert!(fails(&crowd, 2).contains("--workers-per-day"));
+    fails(&["bench", "waiting", "--stay", "0"], 2);
 }
 
 /// Goal: every subcommand has an example, and says what it prints.
@@ -170,12 +173,12 @@ fn waiting(more: &[&str]) -> Value {
 /// every placement was possible and acceptable to both is what `violations` counts.
 #[test]
 fn waiting_adds_up() {
-    let options = ["--metros", "2", "--workers-per-day", "5,20", "--intervals", "1,5"];
+    let options = ["--metros", "2", "--workers-per-day", "8,20", "--intervals", "1,5"];
     let figures = waiting(&options);
     assert_eq!(figures, waiting(&[&options[..], &["--threads", "1"]].concat()));
     assert_ne!(figures, waiting(&[&options[..], &["--seed", "9"]].concat()));
     let markets = figures["markets"].as_array().unwrap();
-    for (market, workers) in markets.iter().zip([500, 2_000]) {
+    for (market, workers) in markets.iter().zip([800, 2_000]) {
         let policies = market["policies"].as_array().unwrap();
         let names: Vec<_> = policies.iter().map(|policy| policy["policy"].clone()).collect();
         let known = ["continuous", "interval 1", "interval 5", "held 1", "held 7", "patient"];
@@ -204,9 +207,13 @@ fn equal_partners_gain_by_waiting() {
     let market = &figures["markets"][0];
     let d = number(&market["partners"], "mean");
     assert!((3.6..4.4).contains(&d), "{d}");
-    let lost = |at: usize| number(&market["policies"][at]["workers_lost_percent"], "mean");
-    let (continuous, last_minute) = (lost(0), lost(6));
+    let policies = market["policies"].as_array().unwrap();
+    let lost = |name: &str| {
+        let policy = policies.iter().find(|policy| policy["policy"] == name).unwrap();
+        number(&policy["workers_lost_percent"], "mean")
+    };
+    let (continuous, last_minute) = (lost("continuous"), lost("last minute"));
     assert!((9.0..20.0).contains(&continuous), "{continuous}% are lost by greed");
     assert!(last_minute < 0.75 * continuous, "{last_minute}% at the last minute");
-    assert_eq!(market["policies"][0]["value"], Value::Null);
+    assert_eq!(policies[0]["value"], Value::Null);
 }
