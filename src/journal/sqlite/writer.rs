@@ -7,7 +7,7 @@ use super::super::snapshot::Snapshots;
 use super::super::{Damage, Directory, Error, Group, Journal, Read, Record, Seq};
 use super::reader::Reader;
 use super::schema::{self, KEYS, MarketRow, Meta};
-use super::verify::{Whole, verify};
+use super::verify::{BACKUP, Whole, verify};
 use super::{Options, failed};
 use crate::domain::{Incarnation, Revision};
 use rusqlite::{Connection, Transaction};
@@ -40,6 +40,10 @@ pub struct Sqlite {
 /// Opens the journal of a data directory, or makes one if there has been none. Everything
 /// that is there is verified first, and nothing is written if anything is damaged.
 pub fn open(directory: Directory, options: Options) -> Result<Sqlite, Error> {
+    open_or_make(directory, options).map_err(|error| error.advise(|| BACKUP.into()))
+}
+
+fn open_or_make(directory: Directory, options: Options) -> Result<Sqlite, Error> {
     let started = Instant::now();
     let database = directory.database();
     let path = directory.mark();
@@ -341,7 +345,11 @@ fn purge(transaction: &Transaction<'_>, meta: Meta) -> rusqlite::Result<(Meta, V
 }
 
 /// Takes the write-ahead log into the database.
-pub(super) fn checkpoint(connection: &Connection, database: &Path, mode: &str) -> Result<(), Error> {
+pub(super) fn checkpoint(
+    connection: &Connection,
+    database: &Path,
+    mode: &str,
+) -> Result<(), Error> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     // Readers may keep some of it in the log; the next one takes that.
     connection.query_row(&sql, (), |_| Ok(())).map_err(failed(database, "taking the log in"))
