@@ -5,10 +5,11 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gale::domain::*;
 use gale::events::{Batch, Event};
+use gale::journal::snapshot::{Cover, Snapshots};
 use gale::journal::sqlite::{self, Options};
 use gale::journal::*;
 use gale::preferences::Lottery;
-use gale::state::{Creation, Effect, WorkerStatus};
+use gale::state::{Capacity, Creation, Effect, State, WorkerStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ fn upsert(revision: u64) -> Entry {
     let id = WorkerId(Uuid::from_u128(u128::from(revision)));
     let worker = Worker {
         id,
-        home: CityIx(17),
+        home: CityIx(0),
         cost_percent: 100,
         skills: (0..SKILLS).map(|n| Level { skill: SkillIx(n * 5), level: 60 }).collect(),
         expected_salary: 52_000,
@@ -37,7 +38,7 @@ fn upsert(revision: u64) -> Entry {
     };
     let slot = WorkerSlot(revision as u32);
     let status = WorkerStatus::Searching;
-    let told = Event::WorkerChanged { worker: id, home: CityIx(17), status, previous: None };
+    let told = Event::WorkerChanged { worker: id, home: CityIx(0), status, previous: None };
     entry(revision, Effect::WorkerPut { slot, worker: Arc::new(worker) }, told)
 }
 
@@ -122,5 +123,60 @@ fn report(dir: &std::path::Path, entries: u64) {
     );
 }
 
-criterion_group!(benches, append);
+/// A market of so many workers.
+fn state(workers: u64) -> State {
+    let (_, name) = market();
+    let mut state = State::new(name, Capacity::default());
+    let id = CityName::parse("city", "somewhere").expect("it is a name");
+    let city = City {
+        id,
+        display_name: "".into(),
+        region: None,
+        latitude: 0.0,
+        longitude: 0.0,
+        cost_of_living: 1_000,
+        population: 0,
+        intake_cap: None,
+        move_subsidy: 0,
+    };
+    let put =
+        Effect::CityPut { ix: CityIx(0), city: Arc::new(city), km: [0].into(), cap_set: false };
+    created().effects.iter().chain([&put]).for_each(|effect| state.evolve(Revision(1), effect));
+    for number in 0..workers {
+        upsert(number).effects.iter().for_each(|effect| state.evolve(Revision(number + 2), effect));
+    }
+    state
+}
+
+/// What a snapshot of a large market takes.
+fn snapshot(criterion: &mut Criterion) {
+    const WORKERS: u64 = 1_000_000;
+    let state = state(WORKERS);
+    let mut benches = criterion.benchmark_group("snapshot");
+    benches.sample_size(10).throughput(Throughput::Elements(WORKERS));
+    benches.bench_function("dump", |bencher| bencher.iter(|| state.dump()));
+    benches.bench_function("hash", |bencher| bencher.iter(|| state.hash()));
+    let dir = match std::env::var_os("GALE_BENCH_DIR") {
+        Some(dir) => tempfile::tempdir_in(dir),
+        None => tempfile::tempdir(),
+    };
+    let dir = dir.expect("a directory can be made");
+    let snapshots = Snapshots::of(dir.path().into());
+    let (incarnation, name) = market();
+    let revision = state.view().head.revision;
+    let cover = Cover { incarnation, name, revision, seq: Seq(1), at: Millis(0) };
+    let mut bytes = 0;
+    benches.bench_function("write", |bencher| {
+        bencher.iter(|| {
+            bytes = snapshots.write(&cover, &state.dump()).expect("there is room");
+        });
+    });
+    let listed = snapshots.list(incarnation).expect("it was written");
+    benches.bench_function("read", |bencher| {
+        bencher.iter(|| snapshots.read(&listed[0], Capacity::default()).expect("it is whole"));
+    });
+    println!("{} bytes a worker", bytes / WORKERS);
+}
+
+criterion_group!(benches, append, snapshot);
 criterion_main!(benches);

@@ -204,6 +204,50 @@ fn a_missing_file_is_told() {
     assert!(gone.contains("no snapshot from there on is whole"), "{gone}");
 }
 
+/// Goal: a process that ended while it made the journal leaves nothing in the way, at
+/// each step of it; a mark that is gone is made again by a repair, and then all is there.
+#[test]
+fn what_was_half_made_is_made_again() {
+    let Journaled { dir, journal } = journaled();
+    let truth = contents(&*journal.reader()).unwrap();
+    // The mark before the database was there: its first slot, the second of the file.
+    let mark = |copy: &TempDir| {
+        let path = copy.path().join("gale.mark");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..4_096].fill(0);
+        bytes.truncate(8_192);
+        fs::write(path, bytes).unwrap();
+    };
+    let steps: [&dyn Fn(&TempDir); 3] =
+        [&|copy| fs::write(copy.path().join("gale.mark"), "").unwrap(), &|_| {}, &|copy| {
+            fs::write(copy.path().join("gale.db"), "").unwrap()
+        }];
+    let fresh = tempfile::tempdir().unwrap();
+    drop(open(fresh.path()).unwrap());
+    for (number, step) in steps.iter().enumerate() {
+        let copy = crash(fresh.path());
+        fs::remove_file(copy.path().join("gale.db")).unwrap();
+        mark(&copy);
+        step(&copy);
+        assert_eq!(outcome(copy.path()).unwrap(), "", "step {number}");
+        let mut journal = open(copy.path()).unwrap();
+        journal.append(&[group(1, &entries(1, 5))]).unwrap();
+    }
+    let last = journal.reader().batches(Seq(0), u64::MAX).unwrap().last().unwrap().seq;
+    for damage in [None, Some(vec![7; 12_000])] {
+        let copy = crash(dir.path());
+        let path = copy.path().join("gale.mark");
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+        }
+        let told = outcome(copy.path()).unwrap_err();
+        assert_eq!(told.file, path, "{told}");
+        sqlite::repair(&Directory::take(copy.path()).unwrap(), last).unwrap();
+        assert_eq!(outcome(copy.path()).unwrap(), truth);
+    }
+}
+
 /// Goal: files of two journals that were mixed up are told.
 #[test]
 fn a_mark_of_another_journal_is_told() {
