@@ -100,6 +100,7 @@ impl Owner {
     /// Serves the queue until the market is closed.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let closed = self.market.closed.clone();
+        self.cancel_interrupted();
         self.go_on_continuously();
         loop {
             let has_room = self.ahead.len() < AHEAD_MAX;
@@ -157,6 +158,14 @@ impl Owner {
             Ok(view) => drop(reply.send(view)),
             Err(error) => error!(market = %head.name, %error, "the journal cannot be read back"),
         });
+    }
+
+    /// A round that ran when the process before this one ended is not taken up again.
+    fn cancel_interrupted(&mut self) {
+        let Some(running) = self.state.view().head.running_round() else { return };
+        let command = Command::CancelRound(running.id);
+        let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+        self.submit(envelope, Caller::default());
     }
 
     /// If the market is cleared continuously, but as a whole first: a round.
