@@ -3,9 +3,12 @@
 
 mod support;
 
+use gale::journal::sqlite;
 use gale::proto::v1 as pb;
 use gale::server::{Data, Options};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::server::*;
 use tokio_stream::StreamExt;
 use tonic::Code;
@@ -133,4 +136,44 @@ async fn an_interrupted_round_is_cancelled() {
     // It may have ended in time.
     assert!([pb::RoundState::Cancelled, pb::RoundState::Cleared].contains(&state), "{state:?}");
     server.stop().await;
+}
+
+/// Goal: a backup made while a server writes is whole, and a server on it has all that was
+/// acknowledged before. Method: writes go on during several backups; one is restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_server_is_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::with_market(kept(dir.path())).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (mut api, done) = (server.api.clone(), done.clone());
+        async move {
+            let mut number = 1_000;
+            while !done.load(Ordering::Relaxed) {
+                api.pool.upsert_workers(upsert_workers(vec![worker(number)])).await.unwrap();
+                number += 1;
+            }
+        }
+    });
+    let backups = tempfile::tempdir().unwrap();
+    let to = |number: u64| backups.path().join(number.to_string());
+    let mut known = 0;
+    for number in 0..3 {
+        known = server.workers(vec![worker(number)]).await;
+        let (from, to) = (dir.path().to_owned(), to(number));
+        let report = tokio::task::spawn_blocking(move || sqlite::backup(&from, &to));
+        let report = report.await.unwrap().unwrap();
+        assert!(report.markets[0].newest.0 >= known);
+    }
+    let told = events(&mut server, earliest(), known).await;
+    done.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+    server.stop().await;
+    let refused = sqlite::backup(dir.path(), &to(0)).unwrap_err();
+    assert!(refused.to_string().contains("is not empty"), "{refused}");
+    let mut restored = Server::start(kept(&to(2))).await;
+    assert!(status(&mut restored).await.1.revision >= known);
+    assert_eq!(events(&mut restored, earliest(), known).await, told);
+    restored.workers(vec![worker(2_000_000)]).await;
+    restored.stop().await;
 }
