@@ -47,7 +47,10 @@ fn copy(data: &Path, to: &Path) -> Result<Report, Error> {
     schema::check(&connection, &database)?;
     let Meta { server, .. } = Meta::read(&connection, &database)?;
     let name = copied.to_string_lossy();
-    connection.execute("VACUUM INTO ?1", [&*name]).map_err(failed(&copied, "copying"))?;
+    // The copy is written through the connection that reads.
+    let copy = connection.execute_batch("PRAGMA query_only = OFF");
+    let copy = copy.and_then(|()| connection.execute("VACUUM INTO ?1", [&*name]));
+    copy.map_err(failed(&copied, "copying"))?;
     let file = fs::File::open(&copied).and_then(|file| file.sync_all());
     file.map_err(Error::io(&copied, "syncing the copy"))?;
     let directory = Directory::take_existing(to)?;
