@@ -12,12 +12,15 @@ use super::touched::{Rows, Touched};
 use super::{Error, Finished, LastCleared, Market, Message};
 use crate::domain::{Millis, Revision, RoundId};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::{Cover, Entry};
+use crate::journal::snapshot::Cover;
+use crate::journal::{Entry, Seq};
+use crate::mutants::active;
 use crate::state::{Command, Decision, Dump, Effect, Envelope, Head, Outcome, State, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tracing::{debug, error, info};
 use uuid::Uuid;
@@ -99,6 +102,7 @@ impl Owner {
     /// Serves the queue until the market is closed.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let closed = self.market.closed.clone();
+        self.give_up_lost_round();
         self.go_on_continuously();
         loop {
             let has_room = self.ahead.len() < AHEAD_MAX;
@@ -108,7 +112,7 @@ impl Owner {
                 progress = more(&mut self.kept) => self.tell(&progress),
                 message = queue.recv(), if has_room => match message {
                     Some(message) if is_heavy(&message, &self.state) => {
-                        tokio::task::block_in_place(|| self.handle(message));
+                        busy(|| self.handle(message));
                     }
                     Some(message) => self.handle(message),
                     None => break,
@@ -138,6 +142,19 @@ impl Owner {
             }
         }
         self.go_on_continuously();
+    }
+
+    /// A round that was running when the process before this one ended is cancelled: its
+    /// snapshot is gone, and as long as it runs there can be no other.
+    fn give_up_lost_round(&mut self) {
+        let running = self.state.view().head.running_round().map(|round| round.id);
+        if let Some(round) = running.filter(|_| !active("lost-round-runs-on")) {
+            let command = Command::CancelRound(round);
+            let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+            if let Err(error) = self.apply(envelope, Caller::default(), None) {
+                error!(market = %self.market.name, %round, %error, "a lost round still runs");
+            }
+        }
     }
 
     /// If the market is cleared continuously, but as a whole first: a round.
@@ -218,13 +235,19 @@ impl Owner {
         let at = envelope.at;
         let takes = effects.iter().any(Effect::takes_revision);
         let batch = takes.then(|| Arc::new(Batch { revision, at, events: news.events.into() }));
+        let mut reply = caller.reply.map(|reply| (reply, outcome));
+        if active("acknowledge-before-sync")
+            && let Some((reply, outcome)) = reply.take()
+        {
+            let _ = reply.send(Ok(outcome));
+        }
         let view = self.state.view();
         let publication = Publication {
             rows: news.touched.rows(view),
             batch: batch.clone(),
             head: Arc::new(view.head.clone()),
             follow: follow(&effects, view, checked),
-            reply: caller.reply.map(|reply| (reply, outcome)),
+            reply,
             _room: caller.room,
         };
         if let Some(kept) = &mut self.kept {
@@ -255,7 +278,8 @@ impl Owner {
     fn tell_when_durable(&mut self, waiting: Waiting) {
         match &self.kept {
             Some(Kept { line, .. })
-                if !self.ahead.is_empty() || line.progress().durable < line.sent() =>
+                if (!self.ahead.is_empty() || line.progress().durable < line.sent())
+                    && !waiting.is_told_early() =>
             {
                 self.ahead.push_back((line.sent(), waiting));
             }
@@ -276,7 +300,7 @@ impl Owner {
             incarnation: head.incarnation,
             name: head.name.clone(),
             revision: head.revision,
-            seq: kept.line.progress().seq,
+            seq: Seq(kept.line.progress().seq.0 + u64::from(active("snapshot-covers-more"))),
             at: self.now,
         };
         let dump = self.state.dump();
@@ -364,6 +388,12 @@ impl Caller {
 }
 
 impl Waiting {
+    /// Whether it is told before it is durable: only mutants do (see `mutants`).
+    fn is_told_early(&self) -> bool {
+        matches!(self, Self::News(_)) && active("publish-before-sync")
+            || matches!(self, Self::Snapshot(..)) && active("snapshot-before-sync")
+    }
+
     fn take_reply(&mut self) -> Option<Reply> {
         match self {
             Self::News(news) => news.reply.take().map(|(reply, _)| reply),
@@ -411,6 +441,14 @@ impl Unpublished {
                 self.touched.rematch(rematch, state.view());
             }
         }
+    }
+}
+
+/// Works on, and tells the runtime so, if it has other threads for other tasks.
+fn busy(work: impl FnOnce()) {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
 
