@@ -3,7 +3,7 @@
 
 use crate::Figures;
 use crate::lane::{Being, Lane};
-use crate::promises::{Checked, DURABLE, ONCE, RECOVERED, UNSEEN, broken};
+use crate::promises::{CONTINUED, Checked, DURABLE, RECOVERED, UNSEEN, broken};
 use crate::support::draws::Random;
 use crate::support::world::{START, vacancy_id, worker_id};
 use crate::twin::Twin;
@@ -443,13 +443,14 @@ impl Simulation {
 
     /// The process is gone, with everything that was not written.
     fn end(&mut self, life: Life) {
-        for (asked, _) in life.calls {
-            if let Asked::Command(number, at) = asked {
+        for (asked, _) in &life.calls {
+            if let Asked::Command(number, at) = *asked {
                 self.figures.unanswered += 1;
                 self.lanes[number].unanswered(at);
             }
         }
-        life.runtime.block_on(blocking_work_ends());
+        // Nothing runs any more: clearings and snapshots ended whenever something ran.
+        life.runtime.shutdown_background();
     }
 }
 
@@ -459,7 +460,7 @@ async fn subscribe(
     at: &mut Position,
 ) -> Result<Vec<(Position, String)>, String> {
     let lost = |missed: Missed, at: Position| {
-        Err(format!("{DURABLE}\n  a subscriber at {at:?} is told {missed:?}"))
+        Err(format!("{CONTINUED}\n  a subscriber at {at:?} is told {missed:?}"))
     };
     let mut cursor = Cursor::new(*at, Filter::default());
     let mut heard = Vec::new();
@@ -471,7 +472,7 @@ async fn subscribe(
                     let follows = position == *at
                         || index == 0 && position == Position::start_of(at.revision.next());
                     if !follows {
-                        return broken(ONCE, format_args!("{position:?} comes, {at:?} is due"));
+                        return broken(CONTINUED, format_args!("{position:?} comes, {at:?} is due"));
                     }
                     *at = Position { revision: position.revision, index: index + 1 };
                     heard.push((position, format!("{event:?}")));
@@ -486,7 +487,7 @@ async fn subscribe(
                     *at = oldest;
                     cursor = Cursor::new(oldest, Filter::default());
                 }
-                Err(failed) => return Err(format!("{DURABLE}\n  history is {failed:?}")),
+                Err(failed) => return broken(CONTINUED, format_args!("history is {failed:?}")),
             },
             Err(Missed::Trimmed(oldest)) if oldest > *at => {
                 *at = oldest;

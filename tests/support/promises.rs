@@ -14,6 +14,8 @@ pub const DURABLE: &str =
 pub const WHOLE: &str = "Whole: a command is kept whole or not at all; a batch is never half there.";
 pub const ONCE: &str =
     "Once: a command with a request_id is applied once, and answered alike ever after.";
+pub const CONTINUED: &str =
+    "Continued: a subscriber who resumes misses nothing and sees nothing twice.";
 pub const UNSEEN: &str = "Unseen: nobody sees anything before it is durable.";
 pub const RECOVERED: &str =
     "Recovered: every way to recover leads to the state that the journal leads to.";
