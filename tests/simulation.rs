@@ -112,7 +112,8 @@ fn nothing_acknowledged_is_ever_lost() {
     let figures = figures.into_inner().unwrap();
     println!("{} seeds: {figures:#?}", to - from);
     if to - from >= SEEDS {
-        let Figures { crashes, faults, retried, snapshots_used, trimmed, rounds_lost, .. } = figures;
+        let Figures { crashes, faults, retried, snapshots_used, trimmed, rounds_lost, .. } =
+            figures;
         for (count, what) in [
             (crashes, "crashes"),
             (faults, "faults"),

@@ -75,7 +75,9 @@ impl Server {
         let Ok(ready) = serde_json::from_str::<serde_json::Value>(&line) else {
             let status = server.process.wait()?;
             let log = dir.join("server.log");
-            return Err(format!("the server does not start ({status}): see {}", log.display()).into());
+            return Err(
+                format!("the server does not start ({status}): see {}", log.display()).into()
+            );
         };
         let address = ready["grpc"].as_str().ok_or("the server did not say where it is")?;
         server.address = format!("http://{address}");

@@ -70,16 +70,8 @@ pub(super) struct Progress {
 }
 
 enum Job {
-    Keep {
-        line: Arc<End>,
-        ticket: u64,
-        entry: Entry,
-    },
-    Delete {
-        line: Arc<End>,
-        at: Millis,
-        done: Box<dyn FnOnce() + Send>,
-    },
+    Keep { line: Arc<End>, ticket: u64, entry: Entry },
+    Delete { line: Arc<End>, at: Millis, done: Box<dyn FnOnce() + Send> },
     Tend(Tend),
     Stop,
 }

@@ -48,7 +48,8 @@ impl Lane {
             case.operate(random.below(u64::from(KINDS)) as u8, random.next());
         }
         let mut envelopes = case.world.envelopes.into_iter();
-        let Some(Command::Create(mut creation)) = envelopes.next().map(|first| first.command) else {
+        let Some(Command::Create(mut creation)) = envelopes.next().map(|first| first.command)
+        else {
             panic!("a world begins with its creation")
         };
         creation.name = MarketName::parse("market", &format!("market-{number}")).unwrap();

@@ -209,7 +209,8 @@ impl Simulation {
                 return broken(DURABLE, format_args!("{} after {}", stored.seq, self.followed));
             }
             self.followed = stored.seq;
-            let lane = self.lanes.iter().find(|lane| lane.incarnation() == stored.group.incarnation);
+            let lane =
+                self.lanes.iter().find(|lane| lane.incarnation() == stored.group.incarnation);
             let lane = lane.ok_or_else(|| format!("{DURABLE}\n  whose is {stored:?}"))?;
             let twin = self.twins.entry(lane.incarnation());
             let twin = twin.or_insert_with(|| Twin::new(stored.group.name.clone()));
@@ -418,7 +419,10 @@ impl Simulation {
         for (incarnation, revision) in views {
             let durable = self.twins.get(&incarnation).map(Twin::revision).unwrap_or_default();
             if revision > durable {
-                return broken(UNSEEN, format_args!("{durable} is durable, a list is of {revision}"));
+                return broken(
+                    UNSEEN,
+                    format_args!("{durable} is durable, a list is of {revision}"),
+                );
             }
         }
         Ok(())
@@ -455,10 +459,7 @@ impl Simulation {
 }
 
 /// Reads from a position to the end; moves the position there. Events must not be left out.
-async fn subscribe(
-    market: &Market,
-    at: &mut Position,
-) -> Result<Vec<(Position, String)>, String> {
+async fn subscribe(market: &Market, at: &mut Position) -> Result<Vec<(Position, String)>, String> {
     let lost = |missed: Missed, at: Position| {
         Err(format!("{CONTINUED}\n  a subscriber at {at:?} is told {missed:?}"))
     };
@@ -472,7 +473,10 @@ async fn subscribe(
                     let follows = position == *at
                         || index == 0 && position == Position::start_of(at.revision.next());
                     if !follows {
-                        return broken(CONTINUED, format_args!("{position:?} comes, {at:?} is due"));
+                        return broken(
+                            CONTINUED,
+                            format_args!("{position:?} comes, {at:?} is due"),
+                        );
                     }
                     *at = Position { revision: position.revision, index: index + 1 };
                     heard.push((position, format!("{event:?}")));
@@ -521,12 +525,12 @@ impl Life {
         let (markets, creation) = (self.markets.clone(), lane.creation.clone());
         let name = creation.name.clone();
         let answer = match asked {
-            Asked::Create(_) => self.runtime.spawn(async move {
-                markets.create(creation).await.map(|_| None)
-            }),
-            Asked::Delete(_) => self.runtime.spawn(async move {
-                markets.delete(name.as_str(), None).await.map(|_| None)
-            }),
+            Asked::Create(_) => {
+                self.runtime.spawn(async move { markets.create(creation).await.map(|_| None) })
+            }
+            Asked::Delete(_) => self
+                .runtime
+                .spawn(async move { markets.delete(name.as_str(), None).await.map(|_| None) }),
             Asked::Command(_, at) => {
                 let (key, command) = lane.get(at);
                 self.runtime.spawn(async move {

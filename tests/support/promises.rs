@@ -11,7 +11,8 @@ pub fn broken<T>(promise: &str, evidence: impl std::fmt::Display) -> Result<T, S
 
 pub const DURABLE: &str =
     "Durable: what was acknowledged is kept, at its revision and as it was answered.";
-pub const WHOLE: &str = "Whole: a command is kept whole or not at all; a batch is never half there.";
+pub const WHOLE: &str =
+    "Whole: a command is kept whole or not at all; a batch is never half there.";
 pub const ONCE: &str =
     "Once: a command with a request_id is applied once, and answered alike ever after.";
 pub const CONTINUED: &str =
