@@ -147,7 +147,9 @@ impl Model {
                     may_have += 1;
                     let shown = |(w, v): &(String, String)| {
                         let key = (w.clone(), v.clone(), side);
-                        done.confirmed.contains(&key) || self.confirmed.contains(&key)
+                        done.confirmed.contains(&key)
+                            || done.placed.contains(&(w.clone(), v.clone()))
+                            || self.confirmed.contains(&key)
                     };
                     let places = told.placed > 0 && done.placed.len() as u32 != told.placed;
                     if places || !pairs.iter().all(shown) {
