@@ -64,6 +64,8 @@ const CONSTANTS: &[(&str, u128)] = constants![
     POPULATION_MAX,
     INTERVAL_SECONDS_MIN,
     INTERVAL_SECONDS_MAX,
+    HELD_SECONDS_MAX,
+    HELD_ROUNDS_MAX,
     BATCH_MAX,
     MESSAGE_BYTES_MAX,
     EVENT_CHUNK_BYTES_MAX,
@@ -85,6 +87,8 @@ const CONSTANTS: &[(&str, u128)] = constants![
     SUBSCRIBER_STALL_SECONDS_MAX,
     HISTORY_BYTES_MAX,
     HISTORY_SECONDS_MAX,
+    KEPT_HISTORY_BYTES_MAX,
+    SNAPSHOT_EFFECTS,
     QUEUE_COMMANDS_MAX,
     QUEUE_BYTES_MAX,
     STREAMS_PER_CONNECTION_MAX,
@@ -132,6 +136,9 @@ fn options_default_to_the_limits() {
     assert_eq!(options.connections_max, CONNECTIONS_MAX);
     assert_eq!(options.history_bytes_max, HISTORY_BYTES_MAX);
     assert_eq!(options.history_age_max.as_secs(), HISTORY_SECONDS_MAX);
+    let data = gale::server::Data::in_directory("d");
+    assert_eq!(data.history_bytes_max, KEPT_HISTORY_BYTES_MAX);
+    assert_eq!(data.snapshot_effects, SNAPSHOT_EFFECTS);
     assert_eq!(options.subscriber_stall.as_secs(), SUBSCRIBER_STALL_SECONDS_MAX);
     assert_eq!(options.subscribers_max, SUBSCRIBERS_PER_SERVER_MAX);
     assert_eq!(options.subscribers_per_market_max, SUBSCRIBERS_PER_MARKET_MAX);
@@ -319,6 +326,13 @@ fn values_of_settings() {
         let field = "clearing.interval_seconds";
         invalid(check(&|s| s.clearing = Clearing::Interval(seconds)), field);
     }
+    check(&|s| s.confirmation_window_seconds = HELD_SECONDS_MAX).unwrap();
+    let field = "confirmation_window_seconds";
+    invalid(check(&|s| s.confirmation_window_seconds = HELD_SECONDS_MAX + 1), field);
+    check(&|s| s.place_after_seconds = HELD_SECONDS_MAX).unwrap();
+    invalid(check(&|s| s.place_after_seconds = HELD_SECONDS_MAX + 1), "place_after_seconds");
+    check(&|s| s.confirm_after_rounds = HELD_ROUNDS_MAX).unwrap();
+    invalid(check(&|s| s.confirm_after_rounds = HELD_ROUNDS_MAX + 1), "confirm_after_rounds");
     check(&|s| s.fixed_move_cost = MONEY_MAX).unwrap();
     invalid(check(&|s| s.fixed_move_cost = MONEY_MAX + 1), "fixed_move_cost");
     invalid(check(&|s| s.fixed_move_cost = -1), "fixed_move_cost");
@@ -964,7 +978,7 @@ async fn queue_of_a_market() {
     {
         let name = MarketName::parse("id", &format!("m{callers}")).unwrap();
         let market = server.markets.create(Creation { name, ..creation(Settings::default(), 1) });
-        let market = market.unwrap();
+        let market = market.await.unwrap();
         let calls: Vec<_> = (0..callers)
             .map(|n| {
                 let market = market.clone();

@@ -63,7 +63,7 @@ type Reply = oneshot::Sender<Result<Arc<Outcome>, Error>>;
 pub(super) enum Waiting {
     News(Box<Publication>),
     Answer(Option<Reply>, Result<Arc<Outcome>, Error>),
-    Snapshot(oneshot::Sender<Arc<View>>, Arc<View>),
+    Snapshot(Option<oneshot::Sender<Arc<View>>>, Arc<View>),
     Dump(Box<(Cover, Dump)>),
 }
 
@@ -102,7 +102,7 @@ impl Owner {
     /// Serves the queue until the market is closed.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let closed = self.market.closed.clone();
-        self.give_up_lost_round();
+        self.cancel_interrupted();
         self.go_on_continuously();
         loop {
             let has_room = self.ahead.len() < AHEAD_MAX;
@@ -135,26 +135,42 @@ impl Owner {
                 }
             }
             Message::Commit(finished) => self.commit(*finished),
+            Message::Snapshot(reply) if self.is_cut_off() => self.read_back(reply),
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
-                let waiting = Waiting::Snapshot(reply, view.clone());
+                let waiting = Waiting::Snapshot(Some(reply), view.clone());
                 self.tell_when_durable(waiting);
             }
         }
         self.go_on_continuously();
     }
 
-    /// A round that was running when the process before this one ended is cancelled: its
-    /// snapshot is gone, and as long as it runs there can be no other.
-    fn give_up_lost_round(&mut self) {
-        let running = self.state.view().head.running_round().map(|round| round.id);
-        if let Some(round) = running.filter(|_| !active("lost-round-runs-on")) {
-            let command = Command::CancelRound(round);
-            let envelope = Envelope { at: self.market.clock.now(), request: None, command };
-            if let Err(error) = self.apply(envelope, Caller::default(), None) {
-                error!(market = %self.market.name, %round, %error, "a lost round still runs");
-            }
+    /// Whether the journal fails and the state is ahead of it.
+    fn is_cut_off(&self) -> bool {
+        let fails = self.kept.as_ref().is_some_and(|kept| kept.line.failure().is_some());
+        fails && !self.ahead.is_empty()
+    }
+
+    /// Answers with what is durable, which is not what the state is.
+    fn read_back(&self, reply: oneshot::Sender<Arc<View>>) {
+        let Some(kept) = &self.kept else { return };
+        let (keeping, capacity) = (kept.keeping.clone(), self.state.capacity());
+        let head = self.market.head();
+        tokio::task::spawn_blocking(move || match keeping.read_back(&head, capacity) {
+            Ok(view) => drop(reply.send(view)),
+            Err(error) => error!(market = %head.name, %error, "the journal cannot be read back"),
+        });
+    }
+
+    /// A round that ran when the process before this one ended is not taken up again.
+    fn cancel_interrupted(&mut self) {
+        let Some(running) = self.state.view().head.running_round() else { return };
+        if active("lost-round-runs-on") {
+            return;
         }
+        let command = Command::CancelRound(running.id);
+        let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+        self.submit(envelope, Caller::default());
     }
 
     /// If the market is cleared continuously, but as a whole first: a round.
@@ -226,7 +242,7 @@ impl Owner {
         let mut news =
             Unpublished { revision: decision.revision, foreseen, ..Unpublished::default() };
         news.apply(&mut self.state, &decision.effects);
-        self.settle(&mut decision, &mut news);
+        self.settle(&mut decision, envelope.at, &mut news);
         if let Some(effect) = decision.remembrance() {
             news.apply(&mut self.state, std::slice::from_ref(&effect));
             decision.effects.push(effect);
@@ -261,10 +277,10 @@ impl Owner {
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
     /// is cleared continuously, and to its answer what holds then.
-    fn settle(&mut self, decision: &mut Decision, news: &mut Unpublished) {
+    fn settle(&mut self, decision: &mut Decision, now: Millis, news: &mut Unpublished) {
         let outcome = Arc::make_mut(&mut decision.outcome);
         if !decision.effects.is_empty()
-            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects)
+            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects, now)
         {
             news.apply(&mut self.state, &settled.effects);
             decision.effects.extend(settled.effects);
@@ -315,8 +331,17 @@ impl Owner {
         }
         if let Some(failure) = &progress.failure {
             // What they asked for may still be kept and shown; only nobody waits for it.
-            let replies = self.ahead.iter_mut().filter_map(|(_, waiting)| waiting.take_reply());
-            replies.for_each(|reply| drop(reply.send(Err(Error::Journal(failure.clone())))));
+            let mut ahead = std::mem::take(&mut self.ahead);
+            for (_, waiting) in &mut ahead {
+                let reply = waiting.take_reply();
+                reply.into_iter().for_each(|reply| {
+                    drop(reply.send(Err(Error::Journal(failure.clone()))));
+                });
+                if let Waiting::Snapshot(reply, _) = waiting {
+                    reply.take().into_iter().for_each(|reply| self.read_back(reply));
+                }
+            }
+            self.ahead = ahead;
         }
     }
 
@@ -328,7 +353,9 @@ impl Owner {
             Waiting::Answer(reply, answer) => {
                 reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
             }
-            Waiting::Snapshot(reply, view) => drop(reply.send(view)),
+            Waiting::Snapshot(reply, view) => {
+                reply.into_iter().for_each(|reply| drop(reply.send(view.clone())));
+            }
             Waiting::Dump(dump) => self.write(dump),
             Waiting::News(news) => {
                 let Publication { rows, batch, head, follow, reply, .. } = *news;
@@ -437,8 +464,18 @@ impl Unpublished {
             }
             state.evolve(self.revision, effect);
             self.touched.note(effect, state.view());
-            if let Effect::Rematched(rematch) = effect {
-                self.touched.rematch(rematch, state.view());
+            match effect {
+                Effect::Rematched(rematch) => {
+                    let ended = rematch.ended.iter().map(|(worker, v, _)| (*worker, *v));
+                    let pairs = ended.chain(rematch.made.iter().copied());
+                    let count = rematch.ended.len() + rematch.made.len();
+                    self.touched.matches(count, pairs, state.view());
+                }
+                Effect::Frozen(freeze) => {
+                    let placed = freeze.placed.iter().copied();
+                    self.touched.matches(freeze.placed.len(), placed, state.view());
+                }
+                _ => {}
             }
         }
     }

@@ -69,15 +69,24 @@ pub(super) struct Progress {
     pub failure: Option<Arc<Failure>>,
 }
 
+/// Says whether there is more of it.
+type Work = Box<dyn FnMut(&mut dyn Journal) -> bool + Send>;
+
 enum Job {
-    Keep { line: Arc<End>, ticket: u64, entry: Entry },
-    Delete { line: Arc<End>, at: Millis, done: Box<dyn FnOnce() + Send> },
-    Tend(Tend),
+    Keep {
+        line: Arc<End>,
+        ticket: u64,
+        entry: Entry,
+    },
+    Delete {
+        line: Arc<End>,
+        at: Millis,
+        done: Box<dyn FnOnce() + Send>,
+    },
+    /// A piece of work on the journal between two commits.
+    Tend(Work),
     Stop,
 }
-
-/// A piece of work on the journal between two commits; says whether there is more.
-type Tend = Box<dyn FnMut(&mut dyn Journal) -> bool + Send>;
 
 /// The scribe's end of a market's line.
 struct End {
@@ -226,7 +235,7 @@ pub struct Desk {
     /// What has come in while the journal failed.
     waiting: VecDeque<Job>,
     /// What the journal did not take yet.
-    begun: Option<Work>,
+    begun: Option<Begun>,
     /// Markets that were deleted: what their owners still hand over is dropped.
     deleted: HashSet<Incarnation>,
 }
@@ -245,9 +254,9 @@ pub enum Step {
 }
 
 /// One commit, and what follows it.
-struct Work {
+struct Begun {
     commit: Commit,
-    tending: Option<Tend>,
+    tending: Option<Work>,
     /// Whether there is more after it.
     goes_on: bool,
     /// How long to wait if it fails.
@@ -312,11 +321,11 @@ impl Desk {
     }
 
     /// The next commit: what has come in, as far as it goes together.
-    fn gather(&mut self) -> Option<Work> {
+    fn gather(&mut self) -> Option<Begun> {
         let mut next = self.next();
         next.as_ref()?;
         let (commit, pause) = (Commit::default(), RETRY.0);
-        let mut work = Work { commit, tending: None, goes_on: true, pause };
+        let mut work = Begun { commit, tending: None, goes_on: true, pause };
         while let Some(job) = next.take() {
             match job {
                 Job::Keep { line, .. } if self.deleted.contains(&line.incarnation) => {}

@@ -6,10 +6,13 @@
 //! | `national` | the same for the whole country |
 //! | `lists` | published instances of explicit lists |
 //! | `updates` | changes of a market that is stable after every one |
+//! | `waiting` | a market in simulated time: what it is worth to wait before matches are made |
 //! | `growth` | `clear` at a row of sizes: the plot of docs/PERFORMANCE.md |
 //! | `market` | a generated market as a clearing's problem |
 //! | `run` | clearing it, checking it, and the figures of both |
 //! | `stream` | what happens to a market, change by change |
+//! | `rolling` | a market that people come to and leave in simulated time |
+//! | `policies` | when its matches are made and become final |
 //! | `draws` | the draws of a seed |
 //! | `plot` | the drawing |
 
@@ -20,9 +23,12 @@ mod lists;
 mod market;
 mod national;
 mod plot;
+mod policies;
+mod rolling;
 mod run;
 mod stream;
 mod updates;
+mod waiting;
 
 use super::error::Error;
 use super::output::Output;
@@ -51,6 +57,7 @@ enum Command {
     Lists(lists::Args),
     Growth(growth::Args),
     Updates(updates::Args),
+    Waiting(waiting::Args),
 }
 
 /// Runs the benchmark, which keeps all cores: nothing else waits in this process.
@@ -61,6 +68,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
         Command::Lists(args) => lists::run(args, output),
         Command::Growth(args) => growth::run(args, output),
         Command::Updates(args) => updates::run(args, output),
+        Command::Waiting(args) => waiting::run(args, output),
     }
 }
 
