@@ -82,6 +82,11 @@ impl Model {
         Ok(())
     }
 
+    fn has_placed(&self, worker: &str, vacancy: &str) -> bool {
+        let placed = pb::WorkerStatus::Placed as i32;
+        self.workers.get(worker).is_some_and(|w| w.status == placed && w.vacancy == vacancy)
+    }
+
     /// Whether a write must have made the revision that it was answered with.
     fn must_show(&self, ask: &Ask, told: &Told) -> bool {
         match ask.caused(told) {
@@ -150,6 +155,7 @@ impl Model {
                         done.confirmed.contains(&key)
                             || done.placed.contains(&(w.clone(), v.clone()))
                             || self.confirmed.contains(&key)
+                            || self.has_placed(w, v)
                     };
                     let places = told.placed > 0 && done.placed.len() as u32 != told.placed;
                     if places || !pairs.iter().all(shown) {

@@ -4,7 +4,7 @@ use crate::promises::{Checked, DURABLE, ONCE, broken};
 use crate::support::commands::{Case, KINDS};
 use crate::support::draws::Random;
 use crate::twin::Twin;
-use gale::domain::{CapOrder, Clearing, Incarnation, MarketName, Promise, RequestId, Side};
+use gale::domain::{Clearing, Incarnation, MarketName, Promise, RequestId, Settings};
 use gale::state::{Command, Creation, Outcome, RequestKey};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -56,9 +56,8 @@ impl Lane {
         creation.incarnation = Incarnation(Uuid::from_u64_pair(seed, number));
         let continuous = number == 1;
         if continuous {
-            creation.settings.clearing = Clearing::Continuous(Promise::Stable);
-            creation.settings.proposing_side = Side::Worker;
-            creation.settings.cap_order = CapOrder::Score;
+            let clearing = Clearing::Continuous(Promise::Stable);
+            creation.settings = Settings { clearing, ..Settings::default() };
         }
         // A round commits itself, and a market that is cleared continuously stays so.
         let asked = envelopes.map(|envelope| envelope.command).filter(|command| match command {

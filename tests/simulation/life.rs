@@ -270,7 +270,9 @@ impl Simulation {
             }
         }
         let open: Vec<_> = life.calls.iter().map(|(asked, _)| asked).collect();
-        Err(format!("an answer never comes: {open:?}"))
+        let lanes: Vec<_> = self.lanes.iter().map(|lane| (lane.being, lane.quarter())).collect();
+        let at: Vec<_> = self.twins.values().map(|twin| twin.revision().0).collect();
+        Err(format!("it never comes to rest: {open:?} are open, {lanes:?}, revisions {at:?}"))
     }
 
     fn check_end(&mut self) -> Checked {
@@ -379,6 +381,7 @@ impl Simulation {
             (Asked::Create(_), Err(Error::Refused(_))) if twin.is_some() => {
                 lane.being = Being::Made;
             }
+            (_, Err(Error::Refused(why))) => return Err(format!("{asked:?} is refused: {why:?}")),
             (Asked::Create(_) | Asked::Delete(_), Err(error)) => {
                 self.figures.unanswered += 1;
                 lane.being = match twin {
