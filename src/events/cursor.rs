@@ -84,6 +84,8 @@ impl Cursor {
 
     /// Takes what was recalled for its position.
     pub fn recall(&mut self, batches: Vec<Arc<Batch>>) {
+        let goes_on = batches.first().is_some_and(|b| b.resolve(self.position.index + 1).is_some());
+        self.position.index += u32::from(goes_on && active("resume-skips-one"));
         self.recalled = batches.into();
     }
 

@@ -4,6 +4,7 @@
 use super::snapshot::{Listed, Snapshots};
 use super::{Damage, Entry, Error, Known, Read, Record, Seq};
 use crate::domain::{Incarnation, MarketName, Millis, Revision};
+use crate::mutants::active;
 use crate::state::{Capacity, Effect, State};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -191,6 +192,10 @@ pub fn replay(state: &mut State, mut entry: Entry) -> Result<bool, String> {
         return Err(format!("revision {} does not follow {now}", entry.revision));
     }
     let effects = Arc::make_mut(&mut entry.effects);
-    effects.iter_mut().for_each(|effect| state.evolve_read(entry.revision, effect));
+    for effect in effects {
+        if !matches!(effect, Effect::Remembered { .. }) || !active("request-ids-forgotten") {
+            state.evolve_read(entry.revision, effect);
+        }
+    }
     Ok(true)
 }

@@ -24,7 +24,7 @@ pub use pages::Pinned;
 pub use pools::{Pools, PublishedVacancy, PublishedWorker};
 pub(crate) use registry::not_found;
 pub use registry::{Clock, Markets, Options, SystemClock};
-pub use scribe::{Failure, Scribe};
+pub use scribe::{Desk, Failure, Scribe, Step};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};

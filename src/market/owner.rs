@@ -12,13 +12,15 @@ use super::touched::{Rows, Touched};
 use super::{Error, Finished, LastCleared, Market, Message};
 use crate::domain::{Millis, Revision, RoundId};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::Entry;
 use crate::journal::snapshot::Cover;
+use crate::journal::{Entry, Seq};
+use crate::mutants::active;
 use crate::state::{Command, Decision, Dump, Effect, Envelope, Head, Outcome, State, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tracing::{debug, error, info};
 use uuid::Uuid;
@@ -110,7 +112,7 @@ impl Owner {
                 progress = more(&mut self.kept) => self.tell(&progress),
                 message = queue.recv(), if has_room => match message {
                     Some(message) if is_heavy(&message, &self.state) => {
-                        tokio::task::block_in_place(|| self.handle(message));
+                        busy(|| self.handle(message));
                     }
                     Some(message) => self.handle(message),
                     None => break,
@@ -163,6 +165,9 @@ impl Owner {
     /// A round that ran when the process before this one ended is not taken up again.
     fn cancel_interrupted(&mut self) {
         let Some(running) = self.state.view().head.running_round() else { return };
+        if active("lost-round-runs-on") {
+            return;
+        }
         let command = Command::CancelRound(running.id);
         let envelope = Envelope { at: self.market.clock.now(), request: None, command };
         self.submit(envelope, Caller::default());
@@ -246,13 +251,19 @@ impl Owner {
         let at = envelope.at;
         let takes = effects.iter().any(Effect::takes_revision);
         let batch = takes.then(|| Arc::new(Batch { revision, at, events: news.events.into() }));
+        let mut reply = caller.reply.map(|reply| (reply, outcome));
+        if active("acknowledge-before-sync")
+            && let Some((reply, outcome)) = reply.take()
+        {
+            let _ = reply.send(Ok(outcome));
+        }
         let view = self.state.view();
         let publication = Publication {
             rows: news.touched.rows(view),
             batch: batch.clone(),
             head: Arc::new(view.head.clone()),
             follow: follow(&effects, view, checked),
-            reply: caller.reply.map(|reply| (reply, outcome)),
+            reply,
             _room: caller.room,
         };
         if let Some(kept) = &mut self.kept {
@@ -283,7 +294,8 @@ impl Owner {
     fn tell_when_durable(&mut self, waiting: Waiting) {
         match &self.kept {
             Some(Kept { line, .. })
-                if !self.ahead.is_empty() || line.progress().durable < line.sent() =>
+                if (!self.ahead.is_empty() || line.progress().durable < line.sent())
+                    && !waiting.is_told_early() =>
             {
                 self.ahead.push_back((line.sent(), waiting));
             }
@@ -304,7 +316,7 @@ impl Owner {
             incarnation: head.incarnation,
             name: head.name.clone(),
             revision: head.revision,
-            seq: kept.line.progress().seq,
+            seq: Seq(kept.line.progress().seq.0 + u64::from(active("snapshot-covers-more"))),
             at: self.now,
         };
         let dump = self.state.dump();
@@ -403,6 +415,12 @@ impl Caller {
 }
 
 impl Waiting {
+    /// Whether it is told before it is durable: only mutants do (see `mutants`).
+    fn is_told_early(&self) -> bool {
+        matches!(self, Self::News(_)) && active("publish-before-sync")
+            || matches!(self, Self::Snapshot(..)) && active("snapshot-before-sync")
+    }
+
     fn take_reply(&mut self) -> Option<Reply> {
         match self {
             Self::News(news) => news.reply.take().map(|(reply, _)| reply),
@@ -460,6 +478,14 @@ impl Unpublished {
                 _ => {}
             }
         }
+    }
+}
+
+/// Works on, and tells the runtime so, if it has other threads for other tasks.
+fn busy(work: impl FnOnce()) {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
 

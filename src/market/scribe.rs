@@ -8,7 +8,8 @@
 use super::owner::stop_process;
 use crate::domain::{Incarnation, MarketName, Millis};
 use crate::journal::{Entry, Error, Group, Journal, Read, Record, Seq};
-use std::collections::{HashMap, HashSet, VecDeque};
+use crate::mutants::active;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,6 +109,15 @@ impl Scribe {
     /// # Errors
     /// If the system has no thread to give.
     pub fn start(journal: Box<dyn Journal>) -> std::io::Result<Self> {
+        let (scribe, desk) = Self::stepped(journal);
+        let thread = std::thread::Builder::new().name("scribe".into()).spawn(|| desk.run())?;
+        *scribe.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(scribe)
+    }
+
+    /// A scribe without a thread, and the desk at which its work is done step by step: for
+    /// simulations, which decide when something is written.
+    pub fn stepped(journal: Box<dyn Journal>) -> (Self, Desk) {
         let (jobs, to_do) = channel();
         let condition = Arc::new(Condition::default());
         let reader = journal.reader();
@@ -117,10 +127,10 @@ impl Scribe {
             to_do,
             again: jobs.clone(),
             waiting: VecDeque::new(),
+            begun: None,
             deleted: HashSet::new(),
         };
-        let thread = std::thread::Builder::new().name("scribe".into()).spawn(|| desk.run())?;
-        Ok(Self { jobs, condition, reader, thread: Mutex::new(Some(thread)) })
+        (Self { jobs, condition, reader, thread: Mutex::new(None) }, desk)
     }
 
     /// Reads what is durable.
@@ -215,8 +225,8 @@ impl Line {
     }
 }
 
-/// What the thread works with.
-struct Desk {
+/// Where the journal is written: what the thread works with.
+pub struct Desk {
     journal: Box<dyn Journal>,
     condition: Arc<Condition>,
     to_do: Receiver<Job>,
@@ -224,8 +234,33 @@ struct Desk {
     again: Sender<Job>,
     /// What has come in while the journal failed.
     waiting: VecDeque<Job>,
+    /// What the journal did not take yet.
+    begun: Option<Begun>,
     /// Markets that were deleted: what their owners still hand over is dropped.
     deleted: HashSet<Incarnation>,
+}
+
+/// What comes after a step at the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The next.
+    Again,
+    /// The same, after so long: the journal has failed.
+    Retry(Duration),
+    /// Nothing, until there is something to do.
+    Idle,
+    /// Nothing any more.
+    Stop,
+}
+
+/// One commit, and what follows it.
+struct Begun {
+    commit: Commit,
+    tending: Option<Work>,
+    /// Whether there is more after it.
+    goes_on: bool,
+    /// How long to wait if it fails.
+    pause: Duration,
 }
 
 /// One commit in the making.
@@ -238,7 +273,7 @@ struct Commit {
     /// The last batch, once it is appended.
     seq: Seq,
     /// By market, whom to tell how far entries are durable.
-    tickets: HashMap<Incarnation, (Arc<End>, u64)>,
+    tickets: BTreeMap<Incarnation, (Arc<End>, u64)>,
     deletions: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -246,79 +281,86 @@ impl Desk {
     fn run(mut self) {
         let mut is_settled = true;
         loop {
-            let job = match self.waiting.pop_front() {
-                Some(job) => Ok(job),
-                None => self.to_do.recv_timeout(IDLE),
-            };
-            match job {
-                Ok(job) => {
-                    is_settled = false;
-                    if !self.work(job) {
-                        break;
-                    }
-                }
-                Err(_) if is_settled => {}
-                Err(_) => is_settled = self.settle(),
+            match self.step() {
+                Step::Again => is_settled = false,
+                Step::Retry(pause) => std::thread::sleep(pause),
+                Step::Stop => break,
+                Step::Idle => match self.to_do.recv_timeout(IDLE) {
+                    Ok(job) => self.waiting.push_back(job),
+                    Err(_) if is_settled => {}
+                    Err(_) => is_settled = self.settle(),
+                },
             }
         }
         self.settle();
     }
 
-    /// One commit, and what follows it. False once it is time to stop.
-    fn work(&mut self, first: Job) -> bool {
-        let mut commit = Commit::default();
-        let mut next = Some(first);
-        let mut tending = None;
-        let mut goes_on = true;
+    /// Does what there is to do, up to one commit; never waits for anything but the disk.
+    pub fn step(&mut self) -> Step {
+        let Some(mut work) = self.begun.take().or_else(|| self.gather()) else {
+            return Step::Idle;
+        };
+        if !work.commit.groups.is_empty() && !self.append(&mut work.commit) {
+            if self.condition.stopping.load(Ordering::Relaxed) {
+                warn!("stopping although the journal fails: the last commands are not kept");
+                return Step::Stop;
+            }
+            let pause = work.pause;
+            work.pause = (pause * 2).min(RETRY.1);
+            self.begun = Some(work);
+            return Step::Retry(pause);
+        }
+        work.commit.tell();
+        if let Some(mut tend) = work.tending
+            && tend(&mut *self.journal)
+        {
+            // Behind what has come in meanwhile.
+            let _ = self.again.send(Job::Tend(tend));
+        }
+        if work.goes_on { Step::Again } else { Step::Stop }
+    }
+
+    /// The next commit: what has come in, as far as it goes together.
+    fn gather(&mut self) -> Option<Begun> {
+        let mut next = self.next();
+        next.as_ref()?;
+        let (commit, pause) = (Commit::default(), RETRY.0);
+        let mut work = Begun { commit, tending: None, goes_on: true, pause };
         while let Some(job) = next.take() {
             match job {
                 Job::Keep { line, .. } if self.deleted.contains(&line.incarnation) => {}
-                Job::Keep { line, ticket, entry } => commit.keep(line, ticket, entry),
+                Job::Keep { line, ticket, entry } => work.commit.keep(line, ticket, entry),
                 Job::Delete { line, at, done } => {
                     self.deleted.insert(line.incarnation);
-                    commit.delete(&line, at, done);
+                    work.commit.delete(&line, at, done);
                 }
-                Job::Tend(work) => tending = Some(work),
-                Job::Stop => goes_on = false,
+                Job::Tend(tend) => work.tending = Some(tend),
+                Job::Stop => work.goes_on = false,
             }
-            if goes_on && tending.is_none() && commit.effects < COMMIT_EFFECTS_MAX {
-                next = self.waiting.pop_front().or_else(|| self.to_do.try_recv().ok());
+            let has_room = work.commit.effects < COMMIT_EFFECTS_MAX;
+            if work.goes_on && work.tending.is_none() && has_room {
+                next = self.next();
             }
         }
-        if !commit.groups.is_empty() && !self.append(&mut commit) {
-            return false;
-        }
-        commit.tell();
-        if let Some(mut work) = tending
-            && work(&mut *self.journal)
-        {
-            // Behind what has come in meanwhile.
-            let _ = self.again.send(Job::Tend(work));
-        }
-        goes_on
+        Some(work)
     }
 
-    /// Appends, again and again until it succeeds. False if the server stops before that.
+    fn next(&mut self) -> Option<Job> {
+        self.waiting.pop_front().or_else(|| self.to_do.try_recv().ok())
+    }
+
+    /// Appends; false if the journal fails.
     fn append(&mut self, commit: &mut Commit) -> bool {
-        let mut pause = RETRY.0;
-        loop {
-            match self.journal.append(&commit.groups) {
-                Ok(seq) => {
-                    commit.seq = seq;
-                    break;
-                }
-                Err(error) if error.may_pass() => self.note(commit, &error),
-                Err(error) => {
-                    error!(%error, "the journal cannot be written");
-                    stop_process("the journal cannot be written");
-                }
+        match self.journal.append(&commit.groups) {
+            Ok(seq) => commit.seq = seq,
+            Err(error) if error.may_pass() => {
+                self.note(commit, &error);
+                return active("failure-is-success");
             }
-            if self.condition.stopping.load(Ordering::Relaxed) {
-                warn!("stopping although the journal fails: the last commands are not kept");
-                return false;
+            Err(error) => {
+                error!(%error, "the journal cannot be written");
+                stop_process("the journal cannot be written");
             }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(RETRY.1);
         }
         if self.condition.failure().is_some() {
             self.condition.set(None);
