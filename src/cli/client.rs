@@ -93,6 +93,11 @@ impl Client {
         &self.url
     }
 
+    /// The connection itself, for calls that the clients below do not make.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// Markets and their places.
     pub fn markets(&self) -> MarketServiceClient<Channel> {
         MarketServiceClient::new(self.channel.clone())

@@ -87,7 +87,9 @@ fn check(directory: &Path, output: Output) -> Result<(), Error> {
     let damaged = checked.iter().filter(|(_, wrong)| wrong.is_some()).count();
     match report {
         Err(error) => Err(failed(error)),
-        Ok(_) if damaged > 0 => Err(failed(format!("{} damaged", count(damaged as u64, "snapshot")))),
+        Ok(_) if damaged > 0 => {
+            Err(failed(format!("{} damaged", count(damaged as u64, "snapshot"))))
+        }
         Ok(_) => Ok(()),
     }
 }

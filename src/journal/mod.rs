@@ -43,17 +43,7 @@ use std::sync::Arc;
 
 /// The number of a batch, from 1, over all markets of a server. 0 is before the first.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Seq(pub u64);
 

@@ -46,30 +46,36 @@ pub fn recover(
     for market in &known {
         markets.insert(market.incarnation, begin(market, snapshots, capacity)?);
     }
-    let mut after = markets.values().map(|market| market.covered).min().unwrap_or(Seq(u64::MAX >> 1));
+    let mut after =
+        markets.values().map(|market| market.covered).min().unwrap_or(Seq(u64::MAX >> 1));
     loop {
         let pieces = journal.batches(after, PIECE_BYTES)?;
         let Some(last) = pieces.last() else { break };
         after = last.seq;
         for stored in pieces {
             let market = markets.get_mut(&stored.group.incarnation);
-            let Some(market) = market.filter(|market| stored.seq > market.covered) else { continue };
+            let Some(market) = market.filter(|market| stored.seq > market.covered) else {
+                continue;
+            };
             let Record::Entries(entries) = stored.group.record else { continue };
             for entry in entries {
                 market.at = market.at.max(entry.at);
-                market.replayed += u64::from(replay(&mut market.state, entry).map_err(|found| {
-                    let market = Some((market.name.to_string(), market.incarnation));
-                    let seq = Some(stored.seq);
-                    Damage { seq, market, ..Damage::of(PathBuf::from("the journal"), found) }
-                })?);
+                market.replayed +=
+                    u64::from(replay(&mut market.state, entry).map_err(|found| {
+                        let market = Some((market.name.to_string(), market.incarnation));
+                        let seq = Some(stored.seq);
+                        Damage { seq, market, ..Damage::of(PathBuf::from("the journal"), found) }
+                    })?);
             }
         }
     }
     for market in &known {
         let revision = markets[&market.incarnation].state.view().head.revision;
         if revision != market.newest {
-            let found =
-                format!("its batches lead to revision {revision}, but it ends with {}", market.newest);
+            let found = format!(
+                "its batches lead to revision {revision}, but it ends with {}",
+                market.newest
+            );
             let market = Some((market.name.to_string(), market.incarnation));
             return Err(Damage { market, ..Damage::of(PathBuf::from("the journal"), found) }.into());
         }
@@ -145,8 +151,11 @@ pub(super) fn promised(market: &Known, damaged: Option<PathBuf>) -> Damage {
         market.trimmed
     );
     let file = damaged.unwrap_or_else(|| PathBuf::from("the set of snapshots"));
-    Damage { market: Some((market.name.to_string(), market.incarnation)), ..Damage::of(file, found) }
-        .advice("put a snapshot of it back from a backup")
+    Damage {
+        market: Some((market.name.to_string(), market.incarnation)),
+        ..Damage::of(file, found)
+    }
+    .advice("put a snapshot of it back from a backup")
 }
 
 /// Applies an entry, unless the state has it already; says whether it did. An entry that

@@ -77,10 +77,11 @@ impl Snapshots {
         let name = format!("{}-{:020}", cover.incarnation, cover.revision.0);
         let partial = self.path.join(format!("{name}.partial"));
         let written = write_file(&partial, cover, dump);
-        let bytes = written.map_err(Error::io(&partial, "writing a snapshot")).inspect_err(|_| {
-            // It takes room, and nobody will read it.
-            let _ = fs::remove_file(&partial);
-        })?;
+        let bytes =
+            written.map_err(Error::io(&partial, "writing a snapshot")).inspect_err(|_| {
+                // It takes room, and nobody will read it.
+                let _ = fs::remove_file(&partial);
+            })?;
         let path = self.path.join(format!("{name}.snapshot"));
         fs::rename(&partial, &path).map_err(Error::io(&path, "naming a snapshot"))?;
         directory::sync(&self.path)?;
@@ -121,7 +122,8 @@ impl Snapshots {
     /// Removes the snapshots of a market that was deleted.
     pub fn forget(&self, market: Incarnation) -> Result<(), Error> {
         for listed in self.list(market)? {
-            fs::remove_file(&listed.path).map_err(Error::io(&listed.path, "removing a snapshot"))?;
+            fs::remove_file(&listed.path)
+                .map_err(Error::io(&listed.path, "removing a snapshot"))?;
         }
         Ok(())
     }

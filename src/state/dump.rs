@@ -73,8 +73,8 @@ impl Dump {
         let head = Head { geography: Arc::default(), ..self.view.head.clone() };
         let places = &*self.view.head.geography;
         let cities = places.cities.iter().enumerate();
-        let cities =
-            cities.map(|(at, city)| (city.clone(), places.km_before(CityIx::from_offset(at)).clone()));
+        let cities = cities
+            .map(|(at, city)| (city.clone(), places.km_before(CityIx::from_offset(at)).clone()));
         let costs = places.move_costs_sorted();
         std::iter::once(Part::Head(Box::new(head)))
             .chain(cut(places.regions.iter().cloned(), |_| 0).map(Part::Regions))

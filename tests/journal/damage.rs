@@ -81,7 +81,9 @@ fn flip(from: &Path, file: &str, places: impl Iterator<Item = usize>, truth: &st
         fs::write(&path, bytes).unwrap();
         match outcome(copy.path()) {
             Ok(found) if found == truth => harmless += 1,
-            Ok(_) => panic!("byte {at} of {file}: something is lost or changed, and nobody says so"),
+            Ok(_) => {
+                panic!("byte {at} of {file}: something is lost or changed, and nobody says so")
+            }
             Err(damage) => {
                 told += 1;
                 if let Some(intact) = damage.intact {
@@ -182,7 +184,7 @@ fn a_missing_file_is_told() {
         damage.to_string()
     };
     let gone = missing(&["gale.db"]);
-    assert!(gone.contains("gale.db is damaged: it is missing, but") , "{gone}");
+    assert!(gone.contains("gale.db is damaged: it is missing, but"), "{gone}");
     let gone = missing(&["gale.db", "gale.db-wal"]);
     assert!(gone.contains("gale.mark is there"), "{gone}");
     let gone = missing(&["gale.db", "gale.db-wal", "gale.mark"]);

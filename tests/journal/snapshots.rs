@@ -56,10 +56,8 @@ fn a_restored_state_goes_on_as_the_one_that_stayed() {
 fn the_hash_tells_states_apart() {
     let world = |deadline: Option<i64>, request: Option<u128>| {
         let mut world = World::matched();
-        let request = request.map(|fingerprint| RequestKey {
-            id: RequestId(Uuid::from_u128(1)),
-            fingerprint,
-        });
+        let request = request
+            .map(|fingerprint| RequestKey { id: RequestId(Uuid::from_u128(1)), fingerprint });
         let spec = WorkerSpec { deadline: deadline.map(Millis), ..worker(2) };
         world.apply_as(request, upsert([spec])).unwrap();
         world.state.hash()
@@ -184,7 +182,8 @@ fn a_recovery_ends_where_the_journal_does() {
         for recovered in [durable, volatile] {
             let found: Vec<_> = recovered.iter().map(|r| (r.incarnation, r.state.hash())).collect();
             let expected = markets.iter().filter(|(market, _)| *market != 3 || !deleted);
-            let expected = expected.map(|(m, entries)| (incarnation(*m), state_of(*m, entries).hash()));
+            let expected =
+                expected.map(|(m, entries)| (incarnation(*m), state_of(*m, entries).hash()));
             assert_eq!(found, expected.collect::<Vec<_>>(), "seed {seed}");
         }
     }
@@ -216,7 +215,10 @@ fn faults_lose_nothing_that_was_acknowledged() {
             // What the last life has left, acknowledged or not.
             let markets = recover(&*journal.reader(), None, Capacity::default()).unwrap();
             let kept = markets.first().map_or(0, |market| market.replayed as usize);
-            assert!(kept >= acknowledged, "seed {seed}: {acknowledged} were acknowledged, {kept} kept");
+            assert!(
+                kept >= acknowledged,
+                "seed {seed}: {acknowledged} were acknowledged, {kept} kept"
+            );
             acknowledged = kept;
             while acknowledged < all.len() {
                 match journal.append(&[group(1, &all[acknowledged..=acknowledged])]) {

@@ -54,7 +54,9 @@ pub fn repair(directory: &Directory, to: Seq) -> Result<Lost, Error> {
     let meta = Meta::read(&old, &database)?;
     if to.0 + 1 < meta.first.0 {
         let first = meta.first;
-        return Err(Error::Misuse(format!("batches before {first} are trimmed: cut there or later")));
+        return Err(Error::Misuse(format!(
+            "batches before {first} are trimmed: cut there or later"
+        )));
     }
     let chain = chain_of(&old, &database, to)?;
     let fresh = database.with_extension("db-repaired");
@@ -122,16 +124,13 @@ fn copy(
 }
 
 /// The markets of which something is left at the cut.
-fn kept_markets(
-    old: &Connection,
-    database: &Path,
-    chain: &Chain,
-) -> Result<Vec<MarketRow>, Error> {
+fn kept_markets(old: &Connection, database: &Path, chain: &Chain) -> Result<Vec<MarketRow>, Error> {
     let mut kept = Vec::new();
     for known in chain.known() {
         let Some(link) = chain.get(known.incarnation) else { continue };
         let sql = "SELECT 1 FROM batches NOT INDEXED WHERE incarnation = ?1 LIMIT 1";
-        let mut select = old.prepare_cached(sql).map_err(failed(database, "looking for batches"))?;
+        let mut select =
+            old.prepare_cached(sql).map_err(failed(database, "looking for batches"))?;
         // One that cannot be looked for may be there.
         let later = !link.seen() && select.exists((known.incarnation.bytes(),)).unwrap_or(true);
         if later && link.trimmed == 0 {

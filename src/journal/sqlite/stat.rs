@@ -1,8 +1,8 @@
 //! Sizes: what a journal takes, read beside a server that runs.
 
 use super::super::{Error, Seq, directory, row};
-use super::schema::{self, MarketRow, Meta};
 use super::failed;
+use super::schema::{self, MarketRow, Meta};
 use crate::domain::Incarnation;
 use std::collections::BTreeMap;
 use std::path::Path;

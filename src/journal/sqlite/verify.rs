@@ -237,9 +237,8 @@ impl Index {
 fn check_promises(directory: &Directory, chain: &Chain) -> Result<(), Error> {
     let listed = Snapshots::of(directory.snapshots()).list_all()?;
     for known in chain.known() {
-        let serves = |at: &Listed| {
-            at.incarnation == known.incarnation && at.revision >= known.trimmed
-        };
+        let serves =
+            |at: &Listed| at.incarnation == known.incarnation && at.revision >= known.trimmed;
         let promised = !known.deleted && known.trimmed > Revision(0);
         if promised && !listed.iter().any(serves) {
             return Err(recovery::promised(&known, None).into());

@@ -341,7 +341,11 @@ fn purge(transaction: &Transaction<'_>, meta: Meta) -> rusqlite::Result<(Meta, V
 }
 
 /// Takes the write-ahead log into the database.
-pub(super) fn checkpoint(connection: &Connection, database: &Path, mode: &str) -> Result<(), Error> {
+pub(super) fn checkpoint(
+    connection: &Connection,
+    database: &Path,
+    mode: &str,
+) -> Result<(), Error> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     // Readers may keep some of it in the log; the next one takes that.
     connection.query_row(&sql, (), |_| Ok(())).map_err(failed(database, "taking the log in"))
