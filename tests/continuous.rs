@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Random, random, seeds};
-use gale::domain::{CapOrder, Promise, Side, VacancySlot, WorkerSlot};
+use gale::domain::{CapOrder, Promise, Side, VacancySlot, Worker, WorkerSlot};
 use gale::matching::live::{Change, Live};
 use gale::matching::naive::Twin;
 use gale::matching::{Control, Matching, Post, Problem, Seeker, clear};
@@ -109,6 +109,12 @@ impl Model {
         if random.one_in(2) {
             worker.ranking = seeker.worker.ranking.clone();
         }
+        if random.one_in(2) {
+            // The same person asks for more or less.
+            let salaries = (worker.reservation_salary, worker.expected_salary);
+            worker = Worker::clone(&seeker.worker);
+            (worker.reservation_salary, worker.expected_salary) = salaries;
+        }
         seeker.worker = Arc::new(worker);
         Some(Change::Worker(seeker.clone()))
     }
@@ -175,7 +181,7 @@ impl Model {
         let seeker = &mut self.problem.workers[at];
         let vacancy = self.held.remove(&seeker.slot)?;
         seen.declined += 1;
-        let mut declined = seeker.declined.as_deref().unwrap_or_default().to_vec();
+        let mut declined = seeker.declined.as_deref().cloned().unwrap_or_default();
         declined.push(vacancy);
         declined.sort_unstable();
         declined.dedup();

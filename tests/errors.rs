@@ -1169,6 +1169,51 @@ async fn mechanisms_that_are_not_proved() {
     refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", "market.settings.cap_order");
 }
 
+/// Goal: settings that would do nothing together are refused at creation and at every
+/// change, with the one to blame.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_would_do_nothing() {
+    let mut server = Server::with_market(options()).await;
+    let continuous =
+        pb::Clearing { mode: pb::clearing::Mode::Continuous.into(), ..Default::default() };
+    let settings = |window, place_after_seconds, confirm_after_rounds| pb::Settings {
+        confirmation_window_seconds: window,
+        place_after_seconds,
+        confirm_after_rounds,
+        clearing: (confirm_after_rounds > 0).then_some(continuous),
+        ..Default::default()
+    };
+    let cases = [
+        (settings(60, 60, 0), "place_after_seconds", "confirmation_window_seconds"),
+        (settings(60, 61, 0), "place_after_seconds", "confirmation_window_seconds"),
+        (settings(0, 0, 1), "confirm_after_rounds", "clearing"),
+    ];
+    for (settings, field, other) in cases {
+        let blamed = format!("market.settings.{field}");
+        let asked = pb::Market { settings: Some(settings.clone()), ..market("n") };
+        let request = pb::CreateMarketRequest { market: Some(asked) };
+        let answer = server.api.market.create_market(request).await;
+        refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", &blamed);
+        let update = |field: &str, settings: &pb::Settings| pb::UpdateMarketRequest {
+            market: Some(pb::Market { settings: Some(settings.clone()), ..market(MARKET) }),
+            update_mask: Some(pbjson_types::FieldMask { paths: vec![format!("settings.{field}")] }),
+            ..Default::default()
+        };
+        for (first, second) in [(field, other), (other, field)] {
+            let none = pb::Settings::default();
+            server.api.market.update_market(update(first, &settings)).await.unwrap();
+            let answer = server.api.market.update_market(update(second, &settings)).await;
+            refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", &blamed);
+            let reply = server.api.market.update_market(update(first, &none)).await.unwrap();
+            let kept = reply.into_inner().market.unwrap().settings.unwrap();
+            assert_eq!((kept.place_after_seconds, kept.confirm_after_rounds), (0, 0));
+        }
+    }
+    let fine = pb::Market { settings: Some(settings(60, 59, 0)), ..market("n") };
+    let made = server.make(fine).await.settings.unwrap();
+    assert_eq!((made.confirmation_window_seconds, made.place_after_seconds), (60, 59));
+}
+
 /// Goal: a market with changes that has never been cleared has nothing to verify.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_to_verify() {

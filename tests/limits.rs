@@ -64,6 +64,8 @@ const CONSTANTS: &[(&str, u128)] = constants![
     POPULATION_MAX,
     INTERVAL_SECONDS_MIN,
     INTERVAL_SECONDS_MAX,
+    HELD_SECONDS_MAX,
+    HELD_ROUNDS_MAX,
     BATCH_MAX,
     MESSAGE_BYTES_MAX,
     EVENT_CHUNK_BYTES_MAX,
@@ -319,6 +321,13 @@ fn values_of_settings() {
         let field = "clearing.interval_seconds";
         invalid(check(&|s| s.clearing = Clearing::Interval(seconds)), field);
     }
+    check(&|s| s.confirmation_window_seconds = HELD_SECONDS_MAX).unwrap();
+    let field = "confirmation_window_seconds";
+    invalid(check(&|s| s.confirmation_window_seconds = HELD_SECONDS_MAX + 1), field);
+    check(&|s| s.place_after_seconds = HELD_SECONDS_MAX).unwrap();
+    invalid(check(&|s| s.place_after_seconds = HELD_SECONDS_MAX + 1), "place_after_seconds");
+    check(&|s| s.confirm_after_rounds = HELD_ROUNDS_MAX).unwrap();
+    invalid(check(&|s| s.confirm_after_rounds = HELD_ROUNDS_MAX + 1), "confirm_after_rounds");
     check(&|s| s.fixed_move_cost = MONEY_MAX).unwrap();
     invalid(check(&|s| s.fixed_move_cost = MONEY_MAX + 1), "fixed_move_cost");
     invalid(check(&|s| s.fixed_move_cost = -1), "fixed_move_cost");
@@ -964,7 +973,7 @@ async fn queue_of_a_market() {
     {
         let name = MarketName::parse("id", &format!("m{callers}")).unwrap();
         let market = server.markets.create(Creation { name, ..creation(Settings::default(), 1) });
-        let market = market.unwrap();
+        let market = market.await.unwrap();
         let calls: Vec<_> = (0..callers)
             .map(|n| {
                 let market = market.clone();

@@ -5,6 +5,8 @@
 //! written as the document writes it, and must be the same text. After every command
 //! the counts are recounted from the rows ([`support::audit`]).
 
+#[path = "lives/held.rs"]
+mod held;
 mod support;
 
 use gale::domain::*;
@@ -121,6 +123,31 @@ fn tick(world: &mut World) -> Result<Done, Refusal> {
     Ok(world.tick(LATER))
 }
 
+/// Time passes under other settings.
+fn tick_under(world: &mut World, change: impl FnOnce(&mut Settings)) -> Did {
+    world.settings(change);
+    Some(tick(world))
+}
+
+/// The same for a round.
+fn round_under(world: &mut World, change: impl FnOnce(&mut Settings)) -> Did {
+    world.settings(change);
+    Some(round(world))
+}
+
+/// Settings under which a match that was just made is due at the next tick.
+fn lapses(settings: &mut Settings) {
+    settings.confirmation_window_seconds = LATER as u32 / 1_000;
+}
+
+fn freezes(settings: &mut Settings) {
+    settings.place_after_seconds = LATER as u32 / 1_000;
+}
+
+fn after_rounds(rounds: u32) -> impl FnOnce(&mut Settings) {
+    move |settings| settings.confirm_after_rounds = rounds
+}
+
 fn moved_worker(number: u64) -> WorkerSpec {
     WorkerSpec { home_city: city_name(AWAY), ..worker(number) }
 }
@@ -235,6 +262,18 @@ const WORKER_ROWS: &[Row] = &[
         let cut = VacancySpec { openings: 0, ..vacancy(1) };
         (column == "MATCHED").then(|| world.apply(offer([cut])))
     }),
+    ("their match's confirmation window ends", |world, column| {
+        if column == "unknown" { None } else { tick_under(world, lapses) }
+    }),
+    ("their match has been held for `place_after_seconds`", |world, column| {
+        if column == "unknown" { None } else { tick_under(world, freezes) }
+    }),
+    ("a round ends, `confirm_after_rounds` is 1", |world, column| {
+        if column == "unknown" { None } else { round_under(world, after_rounds(1)) }
+    }),
+    ("a round ends, `confirm_after_rounds` is 2", |world, column| {
+        if column == "unknown" { None } else { round_under(world, after_rounds(2)) }
+    }),
     ("settings change", |world, column| {
         let command = world.settings_command(|settings| settings.fixed_move_cost = 1);
         (column != "unknown").then(|| world.apply(command))
@@ -318,6 +357,18 @@ const VACANCY_ROWS: &[Row] = &[
         (column == "OPEN, holds a worker").then(|| place(world, 1, 1))
     }),
     ("`DeclineMatches`", |world, _| Some(world.apply(decline(MatchSide::Employer, [(1, 1)])))),
+    ("the confirmation window of its match ends", |world, column| {
+        if column == "unknown" { None } else { tick_under(world, lapses) }
+    }),
+    ("its match has been held for `place_after_seconds`", |world, column| {
+        if column == "unknown" { None } else { tick_under(world, freezes) }
+    }),
+    ("a round ends, `confirm_after_rounds` is 1", |world, column| {
+        if column == "unknown" { None } else { round_under(world, after_rounds(1)) }
+    }),
+    ("a round ends, `confirm_after_rounds` is 2", |world, column| {
+        if column == "unknown" { None } else { round_under(world, after_rounds(2)) }
+    }),
     ("its worker withdraws", |world, column| {
         let has = matches!(column, "OPEN, holds a worker" | "FILLED");
         has.then(|| world.apply(withdraw([1])))
@@ -435,6 +486,39 @@ const MATCH_ROWS: &[Row] = &[
         either(world);
         Some(world.apply(confirm(MatchSide::Worker, [(1, 1)])))
     }),
+    ("its confirmation window ends, BOTH", |world, _| tick_under(world, lapses)),
+    ("its confirmation window ends, EITHER", |world, _| {
+        either(world);
+        tick_under(world, lapses)
+    }),
+    ("it has been held for `place_after_seconds`", |world, _| tick_under(world, freezes)),
+    ("the same, and the confirmation window ends too", |world, _| {
+        tick_under(world, |settings| {
+            lapses(settings);
+            settings.place_after_seconds = settings.confirmation_window_seconds - 1;
+        })
+    }),
+    ("the same, but its vacancy has not the openings for all that it holds", |world, _| {
+        let cut = offer([VacancySpec { openings: 0, ..vacancy(1) }]);
+        // Refused where the opening is placed.
+        drop(world.apply(cut));
+        tick_under(world, freezes)
+    }),
+    ("the same, but its city has not the cap for all that it holds", |world, _| {
+        world.ok(capped_home(Some(0)));
+        tick_under(world, freezes)
+    }),
+    ("the same, but the worker has come to ask for more than it pays", |world, _| {
+        let (expected_salary, reservation_salary) = (90_000, 90_000);
+        let dear = WorkerSpec { expected_salary, reservation_salary, ..worker(1) };
+        // Refused where the worker is placed.
+        drop(world.apply(upsert([dear])));
+        tick_under(world, freezes)
+    }),
+    ("the same, but the worker's deadline passes too", |world, _| tick_under(world, freezes)),
+    ("a round ends, `confirm_after_rounds` is 1", |world, _| round_under(world, after_rounds(1))),
+    ("a round ends, `confirm_after_rounds` is 2", |world, _| round_under(world, after_rounds(2))),
+    ("a round ends, `confirm_after_rounds` is 3", |world, _| round_under(world, after_rounds(3))),
 ];
 
 fn capped_home(intake_cap: Option<u64>) -> Command {
@@ -953,6 +1037,7 @@ fn what_makes_a_market_pending() {
         ("withdrawal", withdraw([1]), 1),
         ("closing", close([1]), 1),
         ("decline", decline(MatchSide::Worker, [(1, 1)]), 1),
+        ("another window", World::matched().settings_command(lapses), 1),
         ("a cap", capped_home(Some(9)), 1),
         ("a region's cap", capped_region(COUNTRY, Some(9)), 1),
         ("a move cost", Command::SetMoveCosts(batch([cost])), 1),

@@ -47,6 +47,8 @@ struct Seen {
     commands: usize,
     rounds: usize,
     placed: usize,
+    lapsed: usize,
+    frozen: usize,
     dissolved: u64,
     worker_optimal: usize,
     stable: usize,
@@ -62,9 +64,11 @@ impl Seen {
         }
     }
 
-    fn count(&mut self, world: &World) {
-        self.commands += world.envelopes.len();
-        for (_, effect) in &world.journal {
+    fn count(&mut self, case: &Case) {
+        self.commands += case.world.envelopes.len();
+        self.lapsed += case.ledger.lapsed;
+        self.frozen += case.ledger.frozen;
+        for (_, effect) in &case.world.journal {
             match effect {
                 Effect::Placed { .. } => self.placed += 1,
                 Effect::RoundCleared { summary, .. } => {
@@ -107,7 +111,7 @@ fn random_commands_keep_every_promise() {
                     seen.borrow_mut().claim(case.world.standing());
                 }
                 replay(&case);
-                seen.borrow_mut().count(&case.world);
+                seen.borrow_mut().count(&case);
             }));
             outcome.map_err(|_| TestCaseError::fail("see the panic above"))?;
             Ok(())
@@ -119,5 +123,6 @@ fn random_commands_keep_every_promise() {
     let seen = seen.into_inner();
     println!("{seen:?}");
     // A run that sees none of these tests nothing.
-    assert!(number("GALE_SEED").is_some() || seen.placed > 0 && seen.stable > 0);
+    let seen_all = [seen.placed, seen.lapsed, seen.frozen, seen.stable].iter().all(|n| *n > 0);
+    assert!(number("GALE_SEED").is_some() || seen_all);
 }

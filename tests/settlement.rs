@@ -4,6 +4,8 @@
 //! `GALE_SEED=n cargo test --release --test settlement` replays one history, but for when
 //! deadlines pass.
 
+#[path = "settlement/held.rs"]
+mod held;
 mod support;
 
 use gale::proto::v1 as pb;
@@ -272,7 +274,7 @@ async fn subscribe(mut api: Api, told: watch::Sender<History>, expired: Arc<Atom
                     let before = matches.insert(worker, (vacancy.clone(), true));
                     assert_eq!(before, Some((vacancy, false)), "who is placed held that");
                 }
-                Kind::Displaced | Kind::Unmatched | Kind::Declined => {
+                Kind::Displaced | Kind::Unmatched | Kind::Declined | Kind::Lapsed => {
                     let before = matches.remove(&worker);
                     assert_eq!(before, Some((vacancy, false)), "a match that ends was held");
                 }

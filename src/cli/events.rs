@@ -151,10 +151,14 @@ fn describe_detail(event: &Event) -> String {
             change(vacancy_status(vacancy.previous_status()), vacancy_status(vacancy.status()))
         ),
         Some(Detail::Match(pair)) => {
-            let side = match pair.side() {
-                MatchSide::Unspecified => "",
-                MatchSide::Worker => " by the worker",
-                MatchSide::Employer => " by the employer",
+            let side = match (event.kind(), pair.side()) {
+                (EventKind::Lapsed, MatchSide::Unspecified) => ", confirmed by nobody",
+                (EventKind::Lapsed, MatchSide::Worker) => ", not confirmed by the worker",
+                (EventKind::Lapsed, MatchSide::Employer) => ", not confirmed by the employer",
+                (_, MatchSide::Unspecified) if pair.automatic => " by the market",
+                (_, MatchSide::Unspecified) => "",
+                (_, MatchSide::Worker) => " by the worker",
+                (_, MatchSide::Employer) => " by the employer",
             };
             format!(
                 "worker {} of {} and vacancy {} in {}{side}",

@@ -64,6 +64,11 @@ pub const POPULATION_MAX: i64 = 10_000_000_000;
 pub const INTERVAL_SECONDS_MIN: u32 = 1;
 /// See [`INTERVAL_SECONDS_MIN`].
 pub const INTERVAL_SECONDS_MAX: u32 = 31_536_000;
+/// Longest confirmation window, and longest time after which a held match is placed, in
+/// seconds.
+pub const HELD_SECONDS_MAX: u32 = 31_536_000;
+/// Most rounds through which a match is held before it is placed.
+pub const HELD_ROUNDS_MAX: u32 = 1_000;
 /// Items in one upsert, withdrawal, confirmation or decline.
 pub const BATCH_MAX: usize = 10_000;
 /// Largest message in and out, in bytes.

@@ -2,8 +2,8 @@
 
 use super::error::{Reason, Violation, in_range, text};
 use super::limits::{
-    BASIS_POINTS_MAX, CURRENCY_BYTES_MAX, FIT_MAX, HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX,
-    INTERVAL_SECONDS_MIN, MONEY_MAX, PER_KM_MAX,
+    BASIS_POINTS_MAX, CURRENCY_BYTES_MAX, FIT_MAX, HELD_ROUNDS_MAX, HELD_SECONDS_MAX,
+    HORIZON_YEARS_MAX, INTERVAL_SECONDS_MAX, INTERVAL_SECONDS_MIN, MONEY_MAX, PER_KM_MAX,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,14 @@ pub struct Settings {
     pub cap_order: CapOrder,
     /// Whose confirmation places a match.
     pub confirmations: Confirmations,
+    /// Seconds that a held match waits for its confirmations, from when it was made, before
+    /// it lapses; 0 = for ever.
+    pub confirmation_window_seconds: u32,
+    /// Commits of rounds in a row through which a match is held, the one that made it
+    /// included, until it is placed; 0 = never.
+    pub confirm_after_rounds: u32,
+    /// Seconds that a match is held, from when it was made, until it is placed; 0 = never.
+    pub place_after_seconds: u32,
     /// One-off cost of any move, before subsidies.
     pub fixed_move_cost: i64,
     /// One-off cost of a move per kilometre.
@@ -101,6 +109,9 @@ impl Default for Settings {
             clearing: Clearing::default(),
             cap_order: CapOrder::default(),
             confirmations: Confirmations::default(),
+            confirmation_window_seconds: 0,
+            confirm_after_rounds: 0,
+            place_after_seconds: 0,
             fixed_move_cost: 0,
             move_cost_per_km: 0,
             horizon_years: 3,
@@ -140,7 +151,40 @@ impl Settings {
                 "vacancies cannot propose under the TARGETS cap order: no stable outcome is proved",
             ));
         }
+        self.check_held()?;
         self.check_continuous()
+    }
+
+    /// Refuses what would never happen to a held match.
+    fn check_held(&self) -> Result<(), Violation> {
+        let (window, rounds, place_after) =
+            (self.confirmation_window_seconds, self.confirm_after_rounds, self.place_after_seconds);
+        in_range("confirmation_window_seconds", window, 0, HELD_SECONDS_MAX)?;
+        in_range("confirm_after_rounds", rounds, 0, HELD_ROUNDS_MAX)?;
+        in_range("place_after_seconds", place_after, 0, HELD_SECONDS_MAX)?;
+        if window > 0 && place_after >= window {
+            return Err(Violation::invalid(
+                "place_after_seconds",
+                format!(
+                    "is {place_after}, must be less than confirmation_window_seconds ({window}): \
+                     every match would have lapsed before"
+                ),
+            ));
+        }
+        if rounds > 0 && matches!(self.clearing, Clearing::Continuous(_)) {
+            return Err(Violation::invalid(
+                "confirm_after_rounds",
+                "is only for markets that are cleared in rounds, not for MODE_CONTINUOUS",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The seconds after which the first thing happens to a held match by time alone, if
+    /// anything does.
+    pub fn held_seconds_min(&self) -> Option<u32> {
+        let waits = [self.confirmation_window_seconds, self.place_after_seconds];
+        waits.into_iter().filter(|seconds| *seconds > 0).min()
     }
 
     /// Refuses to promise the workers' optimum after every command where there are caps.
@@ -188,6 +232,9 @@ pub enum SettingChange {
     Clearing(Clearing),
     CapOrder(CapOrder),
     Confirmations(Confirmations),
+    ConfirmationWindowSeconds(u32),
+    ConfirmAfterRounds(u32),
+    PlaceAfterSeconds(u32),
     FixedMoveCost(i64),
     MoveCostPerKm(i64),
     HorizonYears(u8),
@@ -208,6 +255,11 @@ impl Settings {
             SettingChange::Clearing(clearing) => self.clearing = *clearing,
             SettingChange::CapOrder(order) => self.cap_order = *order,
             SettingChange::Confirmations(confirmations) => self.confirmations = *confirmations,
+            SettingChange::ConfirmationWindowSeconds(seconds) => {
+                self.confirmation_window_seconds = *seconds;
+            }
+            SettingChange::ConfirmAfterRounds(rounds) => self.confirm_after_rounds = *rounds,
+            SettingChange::PlaceAfterSeconds(seconds) => self.place_after_seconds = *seconds,
             SettingChange::FixedMoveCost(cost) => self.fixed_move_cost = *cost,
             SettingChange::MoveCostPerKm(cost) => self.move_cost_per_km = *cost,
             SettingChange::HorizonYears(years) => self.horizon_years = *years,

@@ -20,6 +20,7 @@ pub enum Kind {
     Displaced,
     Unmatched,
     Declined,
+    Lapsed,
     Confirmed,
     Placed,
     MigrationPlanned,
@@ -32,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MarketChanged,
         Self::RegionChanged,
         Self::CityChanged,
@@ -43,6 +44,7 @@ impl Kind {
         Self::Displaced,
         Self::Unmatched,
         Self::Declined,
+        Self::Lapsed,
         Self::Confirmed,
         Self::Placed,
         Self::MigrationPlanned,
@@ -69,8 +71,9 @@ impl Event {
                 MatchChange::Displaced => Kind::Displaced,
                 MatchChange::Unmatched => Kind::Unmatched,
                 MatchChange::Declined(_) => Kind::Declined,
+                MatchChange::Lapsed(_) => Kind::Lapsed,
                 MatchChange::Confirmed(_) => Kind::Confirmed,
-                MatchChange::Placed => Kind::Placed,
+                MatchChange::Placed | MatchChange::Frozen => Kind::Placed,
             },
             Self::Migration(change, ..) => match change {
                 MigrationChange::Planned => Kind::MigrationPlanned,

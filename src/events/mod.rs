@@ -19,7 +19,7 @@ use crate::domain::{
     WorkerSlot,
 };
 use crate::state::{
-    Effect, Ended, MatchSide, Rematch, Round, RoundState, VacancyStatus, View, WorkerStatus,
+    Effect, Ended, Freeze, MatchSide, Rematch, Round, RoundState, VacancyStatus, View, WorkerStatus,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,10 +90,14 @@ pub enum MatchChange {
     Unmatched,
     /// One side declined it.
     Declined(MatchSide),
+    /// It was not confirmed in time: by that side, or by neither.
+    Lapsed(Option<MatchSide>),
     /// One side confirmed it.
     Confirmed(MatchSide),
     /// It was confirmed for good.
     Placed,
+    /// It has been held for so long that the market placed it.
+    Frozen,
 }
 
 /// What happened to a migration.
@@ -187,14 +191,7 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
             openings: vacancy.openings,
         }),
         Effect::VacancyLeft { slot, status } => {
-            let row = before.vacancy(*slot);
-            events.push(Event::VacancyChanged {
-                vacancy: row.vacancy.id,
-                city: row.vacancy.city,
-                status: *status,
-                previous: Some(row.status),
-                openings: row.vacancy.openings,
-            });
+            events.push(vacancy_left(before, *slot, *status));
         }
         Effect::Rematched(rematch) => {
             for (worker, vacancy, ended) in &rematch.ended {
@@ -214,12 +211,9 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
             }
         }
         Effect::Placed { worker, vacancy } => {
-            let pairing = pairing(before, *worker, *vacancy);
-            events.push(Event::Match(MatchChange::Placed, pairing));
-            let movement = migration(before, pairing);
-            events
-                .extend(movement.map(|m| Event::Migration(MigrationChange::Migrated, pairing, m)));
+            placed(before, *worker, *vacancy, MatchChange::Placed, events);
         }
+        Effect::Frozen(freeze) => frozen(before, freeze, events),
         Effect::RoundStarted { id, side, cap_order, at } => {
             events.push(Event::Round(Arc::new(Round {
                 id: *id,
@@ -256,6 +250,39 @@ pub fn derive(before: &View, revision: Revision, effect: &Effect, events: &mut V
     }
 }
 
+fn vacancy_left(before: &View, slot: VacancySlot, status: VacancyStatus) -> Event {
+    let row = before.vacancy(slot);
+    Event::VacancyChanged {
+        vacancy: row.vacancy.id,
+        city: row.vacancy.city,
+        status,
+        previous: Some(row.status),
+        openings: row.vacancy.openings,
+    }
+}
+
+fn placed(
+    before: &View,
+    worker: WorkerSlot,
+    vacancy: VacancySlot,
+    change: MatchChange,
+    events: &mut Vec<Event>,
+) {
+    let pairing = pairing(before, worker, vacancy);
+    events.push(Event::Match(change, pairing));
+    let movement = migration(before, pairing);
+    events.extend(movement.map(|m| Event::Migration(MigrationChange::Migrated, pairing, m)));
+}
+
+fn frozen(before: &View, freeze: &Freeze, events: &mut Vec<Event>) {
+    events.reserve(freeze.placed.len() + freeze.filled.len());
+    for (worker, vacancy) in &freeze.placed {
+        placed(before, *worker, *vacancy, MatchChange::Frozen, events);
+    }
+    let filled = freeze.filled.iter();
+    events.extend(filled.map(|slot| vacancy_left(before, *slot, VacancyStatus::Filled)));
+}
+
 fn unmatched(
     before: &View,
     worker: WorkerSlot,
@@ -268,6 +295,7 @@ fn unmatched(
         Ended::Displaced => MatchChange::Displaced,
         Ended::Rematched | Ended::Dissolved => MatchChange::Unmatched,
         Ended::Declined(side) => MatchChange::Declined(side),
+        Ended::Lapsed(silent) => MatchChange::Lapsed(silent),
     };
     events.push(Event::Match(change, pairing));
     let movement = migration(before, pairing);

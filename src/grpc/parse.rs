@@ -75,6 +75,15 @@ pub fn setting_change(
         "settings.clearing" => SettingChange::Clearing(read.clearing),
         "settings.cap_order" => SettingChange::CapOrder(read.cap_order),
         "settings.confirmations" => SettingChange::Confirmations(read.confirmations),
+        "settings.confirmation_window_seconds" => {
+            SettingChange::ConfirmationWindowSeconds(read.confirmation_window_seconds)
+        }
+        "settings.confirm_after_rounds" => {
+            SettingChange::ConfirmAfterRounds(read.confirm_after_rounds)
+        }
+        "settings.place_after_seconds" => {
+            SettingChange::PlaceAfterSeconds(read.place_after_seconds)
+        }
         "settings.fixed_move_cost" => SettingChange::FixedMoveCost(read.fixed_move_cost),
         "settings.move_cost_per_km" => SettingChange::MoveCostPerKm(read.move_cost_per_km),
         "settings.horizon_years" => SettingChange::HorizonYears(read.horizon_years),
@@ -106,6 +115,9 @@ fn unchecked_settings(settings: &pb::Settings) -> Result<Settings, Violation> {
             pb::Confirmations::Unspecified | pb::Confirmations::Both => Confirmations::Both,
             pb::Confirmations::Either => Confirmations::Either,
         },
+        confirmation_window_seconds: settings.confirmation_window_seconds,
+        confirm_after_rounds: settings.confirm_after_rounds,
+        place_after_seconds: settings.place_after_seconds,
         fixed_move_cost: settings.fixed_move_cost,
         move_cost_per_km: settings.move_cost_per_km,
         horizon_years: match settings.horizon_years {

@@ -119,6 +119,9 @@ pub fn settings(settings: &Settings, lottery_seed: Option<u64>) -> pb::Settings 
         max_shortfall_bp: Some(settings.max_shortfall_bp),
         min_fit_bp: Some(settings.min_fit_bp),
         local_bonus_bp: settings.local_bonus_bp,
+        confirmation_window_seconds: settings.confirmation_window_seconds,
+        confirm_after_rounds: settings.confirm_after_rounds,
+        place_after_seconds: settings.place_after_seconds,
     }
 }
 
@@ -367,6 +370,7 @@ pub fn match_of(row: &WorkerRow, view: &View) -> Option<pb::Match> {
         score_bp: pair.score,
         value: pair.value,
         revision: held.since.0,
+        matched_time: Some(timestamp(held.made)),
     })
 }
 
@@ -425,6 +429,9 @@ fn summary(summary: &Summary) -> pb::RoundSummary {
         clear_ms: summary.clear_ms,
         verify_ms: summary.verify_ms,
         binding_caps: summary.binding_caps,
+        displaced: summary.displaced,
+        improved: summary.improved,
+        placed: summary.placed,
     }
 }
 
@@ -497,11 +504,14 @@ pub fn event(event: &Event, at: Position, time: Millis, head: &Head) -> pb::Even
 
 fn match_change(change: MatchChange, pairing: &Pairing, geography: &Geography) -> pb::MatchChange {
     let side = match change {
-        MatchChange::Confirmed(side) | MatchChange::Declined(side) => match side {
-            MatchSide::Worker => pb::MatchSide::Worker,
-            MatchSide::Employer => pb::MatchSide::Employer,
-        },
-        _ => pb::MatchSide::Unspecified,
+        MatchChange::Confirmed(side) | MatchChange::Declined(side) => Some(side),
+        MatchChange::Lapsed(silent) => silent,
+        _ => None,
+    };
+    let side = match side {
+        Some(MatchSide::Worker) => pb::MatchSide::Worker,
+        Some(MatchSide::Employer) => pb::MatchSide::Employer,
+        None => pb::MatchSide::Unspecified,
     };
     pb::MatchChange {
         worker_id: pairing.worker.to_string(),
@@ -509,6 +519,7 @@ fn match_change(change: MatchChange, pairing: &Pairing, geography: &Geography) -
         origin: city_name(geography, pairing.origin),
         destination: city_name(geography, pairing.destination),
         side: side as i32,
+        automatic: change == MatchChange::Frozen,
     }
 }
 
@@ -525,6 +536,7 @@ pub fn kind(kind: Kind) -> pb::EventKind {
         Kind::Displaced => pb::EventKind::Displaced,
         Kind::Unmatched => pb::EventKind::Unmatched,
         Kind::Declined => pb::EventKind::Declined,
+        Kind::Lapsed => pb::EventKind::Lapsed,
         Kind::Confirmed => pb::EventKind::Confirmed,
         Kind::Placed => pb::EventKind::Placed,
         Kind::MigrationPlanned => pb::EventKind::MigrationPlanned,

@@ -1,7 +1,7 @@
 //! Clearing with every command: the engine that goes on as long as the market does, fed
 //! with what commands have done, and what it takes to be stable again.
 
-use crate::domain::{Clearing, Promise, Revision, VacancySlot, WorkerSlot};
+use crate::domain::{Clearing, Millis, Promise, Revision, VacancySlot, WorkerSlot};
 use crate::matching::Control;
 use crate::matching::live::{Change, Live};
 use crate::state::{Effect, Ended, Rematch, Standing, VacancyStatus, View};
@@ -27,16 +27,16 @@ pub(super) struct Settlement {
 }
 
 impl Continuous {
-    /// What follows from effects, which have been applied to the view; nothing if the market
-    /// is not cleared continuously, or waits for a round.
-    pub fn follow(&mut self, view: &View, effects: &[Effect]) -> Option<Settlement> {
+    /// What follows from effects of this moment, which have been applied to the view; nothing
+    /// if the market is not cleared continuously, or waits for a round.
+    pub fn follow(&mut self, view: &View, effects: &[Effect], now: Millis) -> Option<Settlement> {
         let promise = self.check(view)?;
         let held = match &mut self.live {
-            Some(live) => live.apply(effects.iter().filter_map(|effect| change(view, effect))).held,
+            Some(live) => live.apply(changes(view, effects)).held,
             None if view.head.running_round().is_some() || is_large(view) => return None,
             None => self.start(view, promise)?,
         };
-        settlement(view, promise, &held)
+        settlement(view, promise, &held, now)
     }
 
     /// Whether the market is cleared continuously, but has to be cleared as a whole first.
@@ -99,8 +99,9 @@ fn settlement(
     view: &View,
     promise: Promise,
     held: &[(WorkerSlot, Option<VacancySlot>)],
+    now: Millis,
 ) -> Option<Settlement> {
-    let rematch = view.rematch_to(held);
+    let rematch = view.rematch_to(held, now);
     let as_promised = view.head.standing() == promised(promise);
     if rematch.is_empty() && as_promised {
         return None;
@@ -126,22 +127,38 @@ fn promised(promise: Promise) -> Standing {
     }
 }
 
-/// What an effect, which has been applied, is to the engine.
-fn change(view: &View, effect: &Effect) -> Option<Change> {
-    match effect {
-        Effect::WorkerPut { slot, .. } => Some(Change::Worker(view.worker(*slot).seeker(*slot))),
-        Effect::WorkerLeft { slot, .. } => Some(Change::WorkerLeft(*slot)),
-        Effect::VacancyPut { slot, status, .. } => Some(match status {
-            VacancyStatus::Open => Change::Vacancy(view.vacancy(*slot).post(*slot)),
-            _ => Change::VacancyLeft(*slot),
-        }),
-        Effect::VacancyLeft { slot, .. } => Some(Change::VacancyLeft(*slot)),
-        Effect::Unmatched { worker, ended: Ended::Declined(_), .. } => {
-            Some(Change::Worker(view.worker(*worker).seeker(*worker)))
+/// What effects, which have been applied, are to the engine. Placements go first: they are
+/// of the matching as it was before the command, and so as the engine has it.
+fn changes(view: &View, effects: &[Effect]) -> Vec<Change> {
+    let (mut placed, mut others) = (Vec::new(), Vec::new());
+    let comes = |worker: &WorkerSlot| Change::Worker(view.worker(*worker).seeker(*worker));
+    for effect in effects {
+        match effect {
+            Effect::Placed { worker, .. } => placed.push(Change::Placed(*worker)),
+            Effect::Frozen(freeze) => {
+                placed.extend(freeze.placed.iter().map(|(worker, _)| Change::Placed(*worker)));
+                others.extend(freeze.filled.iter().map(|slot| Change::VacancyLeft(*slot)));
+            }
+            Effect::WorkerPut { slot, .. } => others.push(comes(slot)),
+            Effect::WorkerLeft { slot, .. } => others.push(Change::WorkerLeft(*slot)),
+            Effect::VacancyPut { slot, status: VacancyStatus::Open, .. } => {
+                others.push(Change::Vacancy(view.vacancy(*slot).post(*slot)));
+            }
+            Effect::VacancyPut { slot, .. } | Effect::VacancyLeft { slot, .. } => {
+                others.push(Change::VacancyLeft(*slot));
+            }
+            Effect::Unmatched { worker, ended, .. } if ended.is_for_good() => {
+                others.push(comes(worker));
+            }
+            Effect::Rematched(rematch) => {
+                let lapsed = rematch.ended.iter().filter(|(.., ended)| ended.is_for_good());
+                others.extend(lapsed.map(|(worker, ..)| comes(worker)));
+            }
+            _ => {}
         }
-        Effect::Placed { worker, .. } => Some(Change::Placed(*worker)),
-        _ => None,
     }
+    placed.append(&mut others);
+    placed
 }
 
 /// Everything that is not as it was at a revision: who has left first.

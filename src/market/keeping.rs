@@ -8,7 +8,8 @@
 use super::scribe::Scribe;
 use crate::domain::{Incarnation, Millis, Revision};
 use crate::events::{Log, Retention};
-use crate::journal::{Cover, Error, Snapshots, Weight};
+use crate::journal::snapshot::{Cover, Snapshots};
+use crate::journal::{Error, Weight};
 use crate::state::Dump;
 use std::sync::Arc;
 use std::time::Instant;

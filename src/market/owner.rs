@@ -12,7 +12,8 @@ use super::touched::{Rows, Touched};
 use super::{Error, Finished, LastCleared, Market, Message};
 use crate::domain::{Millis, Revision, RoundId};
 use crate::events::{self, Batch, Foreseen};
-use crate::journal::{Cover, Entry};
+use crate::journal::Entry;
+use crate::journal::snapshot::Cover;
 use crate::state::{Command, Decision, Dump, Effect, Envelope, Head, Outcome, State, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -209,7 +210,7 @@ impl Owner {
         let mut news =
             Unpublished { revision: decision.revision, foreseen, ..Unpublished::default() };
         news.apply(&mut self.state, &decision.effects);
-        self.settle(&mut decision, &mut news);
+        self.settle(&mut decision, envelope.at, &mut news);
         if let Some(effect) = decision.remembrance() {
             news.apply(&mut self.state, std::slice::from_ref(&effect));
             decision.effects.push(effect);
@@ -238,10 +239,10 @@ impl Owner {
 
     /// Adds to a decision, which has been applied, what makes the market stable again if it
     /// is cleared continuously, and to its answer what holds then.
-    fn settle(&mut self, decision: &mut Decision, news: &mut Unpublished) {
+    fn settle(&mut self, decision: &mut Decision, now: Millis, news: &mut Unpublished) {
         let outcome = Arc::make_mut(&mut decision.outcome);
         if !decision.effects.is_empty()
-            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects)
+            && let Some(settled) = self.continuous.follow(self.state.view(), &decision.effects, now)
         {
             news.apply(&mut self.state, &settled.effects);
             decision.effects.extend(settled.effects);
@@ -407,8 +408,18 @@ impl Unpublished {
             }
             state.evolve(self.revision, effect);
             self.touched.note(effect, state.view());
-            if let Effect::Rematched(rematch) = effect {
-                self.touched.rematch(rematch, state.view());
+            match effect {
+                Effect::Rematched(rematch) => {
+                    let ended = rematch.ended.iter().map(|(worker, v, _)| (*worker, *v));
+                    let pairs = ended.chain(rematch.made.iter().copied());
+                    let count = rematch.ended.len() + rematch.made.len();
+                    self.touched.matches(count, pairs, state.view());
+                }
+                Effect::Frozen(freeze) => {
+                    let placed = freeze.placed.iter().copied();
+                    self.touched.matches(freeze.placed.len(), placed, state.view());
+                }
+                _ => {}
             }
         }
     }

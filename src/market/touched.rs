@@ -2,7 +2,7 @@
 
 use super::pools::{Pools, VacancyNews, WorkerNews};
 use crate::domain::{CityIx, VacancySlot, WorkerSlot};
-use crate::state::{CityCounts, Effect, Rematch, View};
+use crate::state::{CityCounts, Effect, View};
 
 /// Rows from which on they are not copied out one by one.
 const MANY: usize = 256;
@@ -50,11 +50,14 @@ impl Touched {
         }
     }
 
-    /// Notes the rows of a clearing: one by one, or in a pass if they are many.
-    pub fn rematch(&mut self, rematch: &Rematch, view: &View) {
-        let ended = rematch.ended.iter().map(|(worker, vacancy, _)| (*worker, *vacancy));
-        let pairs = ended.chain(rematch.made.iter().copied());
-        if rematch.ended.len() + rematch.made.len() <= MANY {
+    /// Notes the rows of matches: one by one, or in a pass if they are many.
+    pub fn matches(
+        &mut self,
+        count: usize,
+        pairs: impl Iterator<Item = (WorkerSlot, VacancySlot)>,
+        view: &View,
+    ) {
+        if count <= MANY {
             return pairs.for_each(|(worker, vacancy)| {
                 self.worker(worker, view);
                 self.vacancy(vacancy, view);

@@ -13,7 +13,7 @@ pub struct Seeker {
     /// The worker's row in the market.
     pub slot: WorkerSlot,
     /// Vacancies that this worker never meets again (a decline by either side), ascending.
-    pub declined: Option<Arc<[VacancySlot]>>,
+    pub declined: Option<Arc<Vec<VacancySlot>>>,
 }
 
 /// A vacancy that is open. Vacancies are numbered by their place in [`Problem::vacancies`].

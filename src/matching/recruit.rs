@@ -91,6 +91,12 @@ impl Recruiting {
         self.roster.remove(w);
     }
 
+    /// A worker who was gone is back, holds nothing and is not who she was. Returns whether
+    /// she is filed with those who came later.
+    pub fn refile_worker(&mut self, index: &Index, w: u32, before: &Worker) -> bool {
+        self.roster.refile(index, w, before)
+    }
+
     /// The index has one more place.
     pub fn add_place(&mut self) {
         self.shortlists.push(Shortlist::default());

@@ -41,8 +41,8 @@ pub(super) struct Roster {
     first: Vec<u32>,
     /// Groups of the lower tier that stand under the upper.
     early: usize,
-    /// By worker: where her lanes start in `lanes`.
-    starts: Vec<u32>,
+    /// By worker: where her lanes stand in `lanes`, from and to.
+    spans: Vec<(u32, u32)>,
     lanes: Vec<u32>,
 }
 
@@ -106,7 +106,7 @@ impl Roster {
             late: vec![Late::default(); cities + 2],
             first: Vec::new(),
             early: 0,
-            starts: Vec::new(),
+            spans: Vec::new(),
             lanes: Vec::new(),
         };
         let mut rest = &entries[..];
@@ -197,8 +197,7 @@ impl Roster {
     /// Worker `w` holds a vacancy of that value, and from now on wants none with a real
     /// salary below `need`.
     pub fn raise(&mut self, w: u32, value: i64, need: i64) {
-        let lanes = self.starts[w as usize] as usize..self.starts[w as usize + 1] as usize;
-        for at in lanes {
+        for at in self.span(w) {
             let lane = self.lanes[at] as usize;
             self.held[lane] = value;
             if need > self.people.needs[lane] {
@@ -211,8 +210,7 @@ impl Roster {
     /// real salary of `need`, if that is acceptable to both sides.
     pub fn lower(&mut self, index: &Index, w: u32, value: i64, need: i64) {
         let worker = &*index.problem.workers[w as usize].worker;
-        let lanes = self.starts[w as usize] as usize..self.starts[w as usize + 1] as usize;
-        for (at, pool) in lanes.zip(pools(index, worker)) {
+        for (at, pool) in self.span(w).zip(pools(index, worker)) {
             let lane = self.lanes[at] as usize;
             self.held[lane] = value;
             self.set_need(lane, need.max(pool.need(index, worker)));
@@ -221,8 +219,8 @@ impl Roster {
 
     /// Worker `w` is gone: she wants nothing.
     pub fn remove(&mut self, w: u32) {
-        for at in self.starts[w as usize]..self.starts[w as usize + 1] {
-            let lane = self.lanes[at as usize] as usize;
+        for at in self.span(w) {
+            let lane = self.lanes[at] as usize;
             self.held[lane] = i64::MAX;
             self.set_need(lane, NOBODY);
         }
@@ -231,6 +229,38 @@ impl Roster {
     /// Files the problem's last worker, who came later and holds nothing.
     pub fn add(&mut self, index: &Index) {
         let w = index.problem.workers.len() as u32 - 1;
+        let span = self.file_late(index, w);
+        self.spans.push(span);
+    }
+
+    /// Files worker `w` again, who was removed, holds nothing and is not who she was: where
+    /// she stood if she can do the same and would live in the same cities. Returns whether
+    /// that is not so.
+    pub fn refile(&mut self, index: &Index, w: u32, before: &Worker) -> bool {
+        let worker = &*index.problem.workers[w as usize].worker;
+        let stays = worker.home == before.home && worker.mobility == before.mobility;
+        if !stays || worker.skills != before.skills {
+            self.spans[w as usize] = self.file_late(index, w);
+            return true;
+        }
+        for (at, pool) in self.span(w).zip(pools(index, worker)) {
+            let lane = self.lanes[at] as usize;
+            self.cards[lane] = Card::of(w, worker);
+            self.held[lane] = i64::MIN;
+            self.set_need(lane, pool.need(index, worker));
+        }
+        false
+    }
+
+    /// Where the lanes of worker `w` stand in `lanes`.
+    fn span(&self, w: u32) -> Range<usize> {
+        let (from, to) = self.spans[w as usize];
+        from as usize..to as usize
+    }
+
+    /// Files a worker, who holds nothing, in late lanes. Returns their span.
+    fn file_late(&mut self, index: &Index, w: u32) -> (u32, u32) {
+        let from = self.lanes.len() as u32;
         let worker = &*index.problem.workers[w as usize].worker;
         let filed = worker.ranking.is_none();
         for pool in pools(index, worker).filter(|_| filed) {
@@ -241,7 +271,7 @@ impl Roster {
             self.held[lane] = i64::MIN;
             self.lanes.push(lane as u32);
         }
-        self.starts.push(self.lanes.len() as u32);
+        (from, self.lanes.len() as u32)
     }
 
     /// A free lane in a pool.
@@ -319,20 +349,22 @@ impl Roster {
 
     /// Where each worker stands.
     fn find_lanes(&mut self, workers: usize) {
-        self.starts = vec![0; workers + 1];
         let held = |card: &&Card| card.worker != u32::MAX;
+        let mut counts = vec![0; workers];
         for card in self.cards.iter().filter(held) {
-            self.starts[card.worker as usize + 1] += 1;
+            counts[card.worker as usize] += 1;
         }
-        for w in 0..workers {
-            self.starts[w + 1] += self.starts[w];
-        }
-        let mut next = self.starts.clone();
-        self.lanes = vec![0; self.starts[workers] as usize];
+        let mut next = 0;
+        let span = |count: &u32| {
+            next += count;
+            (next - count, next - count)
+        };
+        self.spans = counts.iter().map(span).collect();
+        self.lanes = vec![0; next as usize];
         for (lane, card) in (0_u32..).zip(&self.cards).filter(|(_, card)| card.worker != u32::MAX) {
-            let next = &mut next[card.worker as usize];
-            self.lanes[*next as usize] = lane;
-            *next += 1;
+            let (_, to) = &mut self.spans[card.worker as usize];
+            self.lanes[*to as usize] = lane;
+            *to += 1;
         }
     }
 }

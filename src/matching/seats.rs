@@ -191,6 +191,11 @@ impl Seats {
         (place != NOWHERE && place != GONE).then_some(place)
     }
 
+    /// The own cutoff of `place`: who has a key above it gets in.
+    pub fn cutoff(&self, place: u32) -> Key {
+        self.own[place as usize]
+    }
+
     /// Whether the openings at `place` are full.
     pub fn is_filled(&self, place: u32) -> bool {
         self.held[place as usize].len() >= self.openings[place as usize] as usize

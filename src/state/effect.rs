@@ -7,6 +7,7 @@ use crate::domain::{
     CapOrder, City, CityIx, Millis, MoveCost, Promise, Region, RegionIx, RoundId, Settings, Side,
     SkillName, Vacancy, VacancySlot, Worker, WorkerSlot,
 };
+use crate::mutants::active;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -21,12 +22,28 @@ pub enum Ended {
     Dissolved,
     /// One side declined: the pair never meets again.
     Declined(MatchSide),
+    /// The time to confirm it was over, and this side had not (`None`: neither had). It
+    /// counts as a decline: the pair never meets again.
+    Lapsed(Option<MatchSide>),
 }
 
-/// What a clearing changes of who holds what: one effect, however many matches, so that a
-/// commit is decided, applied and shown in passes over the columns.
+impl Ended {
+    /// Whether the pair never meets again.
+    pub fn is_for_good(self) -> bool {
+        match self {
+            Self::Declined(_) => true,
+            Self::Lapsed(_) => !active("lapsed-pairs-meet-again"),
+            Self::Rematched | Self::Displaced | Self::Dissolved => false,
+        }
+    }
+}
+
+/// What changes of who holds what, by a clearing or as time passes: one effect, however
+/// many matches, so that a commit is decided, applied and shown in passes over the columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rematch {
+    /// When.
+    pub at: Millis,
     /// Held matches that end, ascending by worker.
     pub ended: Vec<(WorkerSlot, VacancySlot, Ended)>,
     /// Matches that are made then, tentatively: ascending by worker, who holds nothing.
@@ -38,6 +55,16 @@ impl Rematch {
     pub fn is_empty(&self) -> bool {
         self.ended.is_empty() && self.made.is_empty()
     }
+}
+
+/// Matches that the market places by itself, because they have been held for so long: one
+/// effect, as a clearing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Held matches that are final now, ascending by worker.
+    pub placed: Vec<(WorkerSlot, VacancySlot)>,
+    /// Vacancies of which these were the last openings, ascending.
+    pub filled: Vec<VacancySlot>,
 }
 
 /// One thing that happens. Slots and indices beyond the present ones are new rows.
@@ -118,7 +145,7 @@ pub enum Effect {
         /// The status from now on.
         status: VacancyStatus,
     },
-    /// A clearing's matches take the place of those that were held.
+    /// A clearing's matches take the place of those that were held, or some of these lapse.
     Rematched(Arc<Rematch>),
     /// The market, which is cleared continuously, is as it is promised again: nothing waits.
     Settled(Promise),
@@ -145,6 +172,8 @@ pub enum Effect {
         /// The vacancy.
         vacancy: VacancySlot,
     },
+    /// Held matches are final, because they have been held for so long.
+    Frozen(Arc<Freeze>),
     /// A round starts, on the state after this effect.
     RoundStarted {
         /// The round.

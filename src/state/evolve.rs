@@ -1,18 +1,21 @@
 //! Applies effects. No decision is made here, and nothing can fail: an effect that
 //! does not fit the state is a bug, and asserted.
 
+use super::by_vacancy::for_each_vacancy;
 use super::command::Creation;
-use super::effect::{Effect, Ended, Rematch};
+use super::effect::{Effect, Ended, Freeze, Rematch};
 use super::view::{
     CityCounts, Held, MatchSide, Round, RoundState, VacancyRow, VacancyStatus, View, WorkerRow,
     WorkerStatus,
 };
+use super::waiting::Waiting;
 use super::{State, Subject};
-use crate::domain::limits::ROUNDS_MAX;
+use crate::domain::limits::{HELD_ROUNDS_MAX, ROUNDS_MAX};
 use crate::domain::{
     CapOrder, CityIx, Millis, Promise, RegionIx, Revision, RoundId, Vacancy, VacancySlot, Worker,
     WorkerSlot,
 };
+use crate::mutants::active;
 use std::sync::Arc;
 
 impl State {
@@ -30,6 +33,7 @@ impl State {
                     head.settings = settings.clone();
                     head.terms_changed = revision;
                     head.changes += 1;
+                    self.settings_changed();
                 }
             }
             Effect::RegionPut { ix, region, cap_set } => self.put_region(*ix, region, *cap_set),
@@ -80,10 +84,15 @@ impl State {
                     MatchSide::Employer => held.employer_confirmed = true,
                 }
             }
-            Effect::Placed { worker, vacancy } => self.placed(*worker, *vacancy),
+            Effect::Placed { worker, vacancy } => {
+                self.place_worker(*worker);
+                self.place_at(*vacancy, &[*worker]);
+            }
+            Effect::Frozen(freeze) => self.frozen(freeze),
             Effect::RoundStarted { .. } => self.round_started(effect),
             Effect::RoundCleared { id, summary, at } => {
                 self.round_ended(*id, *at, RoundState::Cleared).summary = Some(*summary);
+                self.committed(revision);
                 let head = &mut self.view.head;
                 head.changes_cleared = head.changes_at_snapshot;
                 // What the commit could not keep waits for the next clearing.
@@ -97,6 +106,24 @@ impl State {
             }
             Effect::Remembered { key, outcome } => self.outcomes.remember(*key, outcome.clone()),
         }
+        self.waiting.tidy(&self.view);
+    }
+
+    /// Whether the market waits for held matches is a matter of its settings.
+    fn settings_changed(&mut self) {
+        let waits = self.view.head.settings.held_seconds_min().is_some();
+        self.waiting = match waits && !active("held-before-the-window-forgotten") {
+            true => Waiting::of(&self.view),
+            false => Waiting::default(),
+        };
+    }
+
+    fn committed(&mut self, revision: Revision) {
+        let commits = Arc::make_mut(&mut self.view.head.commits);
+        if commits.len() == HELD_ROUNDS_MAX as usize {
+            commits.pop_front();
+        }
+        commits.push_back(revision);
     }
 
     fn create(&mut self, creation: &Creation, at: Millis) {
@@ -225,12 +252,12 @@ impl State {
         for (worker, vacancy, ended) in &rematch.ended {
             self.unmatched(*worker, *vacancy, *ended);
         }
-        self.hold_workers(&rematch.made);
+        self.hold_workers(&rematch.made, rematch.at);
         self.hold_at_vacancies(&rematch.made);
     }
 
     /// The workers' side of new matches.
-    fn hold_workers(&mut self, made: &[(WorkerSlot, VacancySlot)]) {
+    fn hold_workers(&mut self, made: &[(WorkerSlot, VacancySlot)], at: Millis) {
         let view = &mut self.view;
         let revision = view.head.revision;
         for (worker, vacancy) in made {
@@ -243,16 +270,19 @@ impl State {
                 worker_confirmed: false,
                 employer_confirmed: false,
                 since: revision,
+                made: at,
             });
             let counts = view.counts.get_mut(row.worker.home.at());
             counts.searching -= 1;
             counts.matched += 1;
         }
         view.head.totals.matched += made.len() as u64;
+        if view.head.settings.held_seconds_min().is_some() {
+            self.waiting.extend(made.iter().map(|(worker, _)| *worker), revision);
+        }
     }
 
-    /// The vacancies' side of new matches, vacancy by vacancy: there may be a match for
-    /// every second worker of the market, and each row is looked up once.
+    /// The vacancies' side of new matches.
     fn hold_at_vacancies(&mut self, made: &[(WorkerSlot, VacancySlot)]) {
         let view = &mut self.view;
         let revision = view.head.revision;
@@ -272,22 +302,34 @@ impl State {
         let row = self.view.workers.get_mut(worker.at());
         row.status = WorkerStatus::Searching;
         row.held = None;
-        if let Ended::Declined(_) = ended {
+        if ended.is_for_good() {
             self.view.head.changes += 1;
-            let mut slots = row.declined.as_deref().unwrap_or_default().to_vec();
+            let slots = Arc::make_mut(row.declined.get_or_insert_default());
             if let Err(at) = slots.binary_search(&vacancy) {
                 slots.insert(at, vacancy);
             }
-            row.declined = Some(slots.into());
         }
         self.count_worker(worker);
     }
 
-    fn placed(&mut self, worker: WorkerSlot, vacancy: VacancySlot) {
-        self.release(worker, vacancy);
+    fn frozen(&mut self, freeze: &Freeze) {
+        freeze.placed.iter().for_each(|(worker, _)| self.place_worker(*worker));
+        let vacancies = self.view.vacancies.len();
+        for_each_vacancy(&freeze.placed, vacancies, |vacancy, workers| {
+            self.place_at(vacancy, workers);
+        });
+        for vacancy in &freeze.filled {
+            self.vacancy_left(*vacancy, VacancyStatus::Filled);
+        }
+    }
+
+    /// The worker's side of a placement.
+    fn place_worker(&mut self, worker: WorkerSlot) {
         self.uncount_worker(worker);
+        let revision = self.view.head.revision;
         let row = self.view.workers.get_mut(worker.at());
         row.status = WorkerStatus::Placed;
+        row.revision = revision;
         if let Some(held) = row.held.as_mut() {
             held.worker_confirmed = true;
             held.employer_confirmed = true;
@@ -295,19 +337,30 @@ impl State {
         let deadline = row.worker.deadline;
         self.forget_deadline(deadline, Subject::Worker(worker));
         self.count_worker(worker);
+    }
+
+    /// The vacancy's side of placements of these workers, who are ascending.
+    fn place_at(&mut self, vacancy: VacancySlot, workers: &[WorkerSlot]) {
+        let count = workers.len() as u64;
         self.uncount_vacancy(vacancy);
+        let revision = self.view.head.revision;
         let row = self.view.vacancies.get_mut(vacancy.at());
-        row.placed += 1;
+        let before = row.held.len();
+        row.held.retain(|worker| workers.binary_search(worker).is_err());
+        assert!(before - row.held.len() == workers.len(), "the vacancy holds the workers");
+        row.placed += workers.len() as u32;
         assert!(row.placed <= row.vacancy.openings, "no more are placed than there are openings");
+        row.revision = revision;
         let city = row.vacancy.city;
+        self.view.counts.get_mut(city.at()).held -= count;
         self.count_vacancy(vacancy);
-        self.count_intake(city);
+        self.count_intake(city, count);
         // With the placed worker gone a matching that is better for others may have
         // become stable: what holds now is stable, but no longer worker-optimal.
         self.view.head.worker_optimal = false;
         self.view.head.placed_since_snapshot = true;
         if self.moves_slots(city) {
-            self.view.head.changes += 1;
+            self.view.head.changes += count;
         }
     }
 
@@ -323,12 +376,12 @@ impl State {
                 || around.any(|ix| head.geography.region(ix).intake_cap.is_some()))
     }
 
-    fn count_intake(&mut self, city: CityIx) {
-        self.view.counts.get_mut(city.at()).intake += 1;
+    fn count_intake(&mut self, city: CityIx, count: u64) {
+        self.view.counts.get_mut(city.at()).intake += count;
         let head = &mut self.view.head;
         let intake = Arc::make_mut(&mut head.region_intake);
         for region in head.geography.ancestry(head.geography.city(city).region) {
-            intake[region.at()] += 1;
+            intake[region.at()] += count;
         }
     }
 
@@ -403,48 +456,6 @@ impl State {
 
     fn uncount_vacancy(&mut self, slot: VacancySlot) {
         tally_vacancy(&mut self.view, slot, u64::wrapping_sub);
-    }
-}
-
-/// Matches for fewer vacancies than one in so many are sorted; more are counted, in a pass
-/// over all vacancies.
-const FEW: usize = 16;
-
-/// Calls `each` with every vacancy of the matches, ascending, and its workers.
-fn for_each_vacancy(
-    made: &[(WorkerSlot, VacancySlot)],
-    vacancies: usize,
-    mut each: impl FnMut(VacancySlot, &[WorkerSlot]),
-) {
-    if made.len() < vacancies / FEW {
-        let mut sorted: Vec<_> = made.iter().map(|(worker, v)| (*v, *worker)).collect();
-        sorted.sort_unstable();
-        for alike in sorted.chunk_by(|a, b| a.0 == b.0) {
-            let workers: Vec<WorkerSlot> = alike.iter().map(|(_, worker)| *worker).collect();
-            each(alike[0].0, &workers);
-        }
-        return;
-    }
-    let mut ends = vec![0_u32; vacancies];
-    made.iter().for_each(|(_, vacancy)| ends[vacancy.at()] += 1);
-    let mut sum = 0;
-    for count in &mut ends {
-        sum += *count;
-        *count = sum - *count;
-    }
-    // Each count is now where its vacancy's workers start, and moves on to where they end.
-    let mut workers = vec![WorkerSlot(0); made.len()];
-    for (worker, vacancy) in made {
-        let end = &mut ends[vacancy.at()];
-        workers[*end as usize] = *worker;
-        *end += 1;
-    }
-    let mut start = 0;
-    for (at, end) in ends.into_iter().enumerate() {
-        if end > start {
-            each(VacancySlot::from_offset(at), &workers[start as usize..end as usize]);
-        }
-        start = end;
     }
 }
 

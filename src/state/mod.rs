@@ -4,6 +4,7 @@
 //! [`State::evolve`] applies them. Neither has a clock, randomness or I/O, so the
 //! same commands always lead to the same state, and a recovery only evolves.
 
+mod by_vacancy;
 mod column;
 mod command;
 mod decide;
@@ -15,6 +16,7 @@ mod outcomes;
 mod shared;
 mod slots;
 mod view;
+mod waiting;
 
 pub use column::{CHUNK_ROWS, Column};
 pub use command::{
@@ -22,7 +24,7 @@ pub use command::{
 };
 pub use decide::Decision;
 pub use dump::{Dump, Part, Restoring, Unfit};
-pub use effect::{Effect, Ended, Rematch};
+pub use effect::{Effect, Ended, Freeze, Rematch};
 pub use explain::{Bar, Bars, Explained, Explainer, Full, PairExplained, Verdict};
 pub use outcomes::{Outcomes, Remembrance};
 pub use view::{
@@ -41,6 +43,7 @@ use slots::Slots;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
+use waiting::Waiting;
 
 /// Whose deadline it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +78,7 @@ pub struct State {
     titles: Shared<str>,
     skills: HashMap<SkillName, SkillIx>,
     deadlines: BTreeSet<(Millis, Subject)>,
+    waiting: Waiting,
     outcomes: Outcomes,
 }
 
@@ -93,6 +97,7 @@ impl State {
             lottery_nonce: [0; 16],
             created: Millis(0),
             rounds: Arc::default(),
+            commits: Arc::default(),
             totals: Totals::default(),
             changes: 0,
             changes_cleared: 0,
@@ -117,6 +122,7 @@ impl State {
             titles: Shared::default(),
             skills: HashMap::default(),
             deadlines: BTreeSet::new(),
+            waiting: Waiting::default(),
             outcomes: Outcomes::default(),
         }
     }
@@ -126,9 +132,15 @@ impl State {
         &self.view
     }
 
-    /// The next deadline of anybody in the pools.
+    /// When time next does something: the next deadline of anybody in the pools, or when
+    /// the match of longest standing has been held for long enough.
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let held = self.view.head.settings.held_seconds_min().and_then(|seconds| {
+            let (_, held) = self.waiting.iter(&self.view).next()?;
+            Some(held.until(seconds))
+        });
+        deadline.into_iter().chain(held).min()
     }
 
     /// The worker's row, if the id is known.

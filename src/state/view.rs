@@ -67,8 +67,10 @@ pub struct Held {
     pub worker_confirmed: bool,
     /// Whether the employer has confirmed.
     pub employer_confirmed: bool,
-    /// When the match was made.
+    /// The revision at which the match was made.
     pub since: Revision,
+    /// When the match was made.
+    pub made: Millis,
 }
 
 impl Held {
@@ -76,6 +78,11 @@ impl Held {
     #[must_use]
     pub fn unconfirmed(self) -> Self {
         Self { worker_confirmed: false, employer_confirmed: false, ..self }
+    }
+
+    /// When the match has been held for so many seconds.
+    pub fn until(&self, seconds: u32) -> Millis {
+        Millis(self.made.0 + 1_000 * i64::from(seconds))
     }
 }
 
@@ -89,7 +96,7 @@ pub struct WorkerRow {
     /// The match, while MATCHED or PLACED.
     pub held: Option<Held>,
     /// Vacancies that the worker never meets again, ascending.
-    pub declined: Option<Arc<[VacancySlot]>>,
+    pub declined: Option<Arc<Vec<VacancySlot>>>,
     /// When the record itself last changed (not its match).
     pub changed: Revision,
     /// When anything of the row last changed.
@@ -196,6 +203,12 @@ pub struct Summary {
     pub binding_caps: u64,
     /// Matches dissolved at the commit.
     pub dissolved: u64,
+    /// Workers who lost a match to somebody else at the commit, and hold nothing as good.
+    pub displaced: u64,
+    /// Workers who hold something better since the commit than they held before.
+    pub improved: u64,
+    /// Matches that the commit placed, because they were held for so many rounds.
+    pub placed: u64,
     /// Milliseconds from snapshot to matching.
     pub clear_ms: u64,
     /// Milliseconds that the certificate took.
@@ -277,6 +290,9 @@ pub struct Head {
     pub created: Millis,
     /// Its rounds, oldest first.
     pub rounds: Arc<VecDeque<Round>>,
+    /// The revisions of the last commits of rounds, oldest first: as many as a match may
+    /// have to be held through. (Of [`Self::rounds`] many may have been cancelled.)
+    pub commits: Arc<VecDeque<Revision>>,
     /// Totals of its pools.
     pub totals: Totals,
     /// Changes so far that a clearing has to answer.

@@ -293,7 +293,7 @@ fn decline_some(random: &mut Random, problem: &mut Problem) {
     for seeker in &mut problem.workers {
         if random.one_in(6) {
             let slots = (0..vacancies).filter(|_| random.one_in(3)).map(VacancySlot::from_offset);
-            seeker.declined = Some(slots.collect());
+            seeker.declined = Some(Arc::new(slots.collect()));
         }
     }
 }

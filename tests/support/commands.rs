@@ -3,6 +3,7 @@
 
 use super::audit;
 use super::draws::Random;
+use super::held::Ledger;
 use super::world::*;
 use gale::domain::*;
 use gale::state::*;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 const WORKERS: u64 = 9;
 const VACANCIES: u64 = 5;
 pub const OPERATIONS: usize = 60;
-pub const KINDS: u8 = 28;
+pub const KINDS: u8 = 31;
 
 impl Random {
     /// A number of somebody: mostly one that may exist.
@@ -103,7 +104,7 @@ impl Random {
     }
 
     fn settings(&mut self, settings: &mut Settings) {
-        match self.below(7) {
+        match self.below(10) {
             0 => settings.proposing_side = self.of(&[Side::Worker, Side::Vacancy]),
             1 => settings.cap_order = self.of(&[CapOrder::Score, CapOrder::Targets]),
             2 => {
@@ -112,6 +113,9 @@ impl Random {
             3 => settings.clearing = self.of(&[Clearing::Manual, Clearing::Interval(2)]),
             4 => settings.fixed_move_cost = self.of(&[0, 6_000]),
             5 => settings.min_fit_bp = self.of(&[0, 3_000]),
+            6 => settings.confirmation_window_seconds = self.of(&[0, 1, 2, 4]),
+            7 => settings.place_after_seconds = self.of(&[0, 0, 1, 3]),
+            8 => settings.confirm_after_rounds = self.of(&[0, 0, 1, 2, 3]),
             _ => settings.local_bonus_bp = self.of(&[0, 2_000]),
         }
     }
@@ -121,6 +125,7 @@ impl Random {
 pub struct Case {
     pub world: World,
     found: Option<Clearance>,
+    pub ledger: Ledger,
     pub keys: Vec<(RequestKey, Command, Arc<Outcome>)>,
 }
 
@@ -132,6 +137,7 @@ impl Case {
         (0..4).for_each(|_| choice.settings(&mut settings));
         if settings.check().is_err() {
             settings.proposing_side = Side::Worker;
+            settings.place_after_seconds = 0;
         }
         let mut world = World::new(settings);
         let now = world.now;
@@ -141,7 +147,7 @@ impl Case {
         let _ = world.apply(offer(specs));
         let capped = CitySpec { intake_cap: choice.cap(), ..city(HOME) };
         world.ok(Command::UpsertCities(batch([capped])));
-        Self { world, found: None, keys: vec![] }
+        Self { world, found: None, ledger: Ledger::default(), keys: vec![] }
     }
 
     /// One operation: a command, or a few that belong together.
@@ -180,7 +186,7 @@ impl Case {
                 None => Command::CancelRound(round_id(choice.below(9))),
             },
             13 => self.cancel(),
-            14 => {
+            14 | 26..=28 => {
                 self.world.now += choice.below(2_500) as i64;
                 Command::Tick(self.world.next_round())
             }
@@ -231,6 +237,7 @@ impl Case {
         let key = RequestKey { id, fingerprint: 1 };
         let command = upsert([choice.worker_spec(now)]);
         let Ok(first) = self.world.apply_as(Some(key), command.clone()) else { return };
+        self.ledger.note(&self.world, &first);
         self.check();
         let again = self.world.apply_as(Some(key), command.clone()).expect("it went through once");
         assert!(again.effects.is_empty(), "a retry has no effects");
@@ -281,6 +288,9 @@ impl Case {
     fn apply(&mut self, command: Command) {
         let asked = std::env::var("GALE_SEED").is_ok().then(|| command.clone());
         let done = self.world.apply(command);
+        if let Ok(done) = &done {
+            self.ledger.note(&self.world, done);
+        }
         if let Some(command) = asked {
             // One case is replayed: tell what happens in it.
             let said = done.map(|done| (done.words(), done.outcome.errors.len()));

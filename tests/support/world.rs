@@ -193,9 +193,13 @@ pub fn word(event: &Event) -> String {
                 MatchChange::Unmatched => "UNMATCHED",
                 MatchChange::Declined(MatchSide::Worker) => "DECLINED by worker",
                 MatchChange::Declined(MatchSide::Employer) => "DECLINED by employer",
+                MatchChange::Lapsed(None) => "LAPSED",
+                MatchChange::Lapsed(Some(MatchSide::Worker)) => "LAPSED for the worker",
+                MatchChange::Lapsed(Some(MatchSide::Employer)) => "LAPSED for the employer",
                 MatchChange::Confirmed(MatchSide::Worker) => "CONFIRMED by worker",
                 MatchChange::Confirmed(MatchSide::Employer) => "CONFIRMED by employer",
                 MatchChange::Placed => "PLACED",
+                MatchChange::Frozen => "PLACED by the market",
             };
             format!("{change} {}-{}", number(pairing.worker.0), number(pairing.vacancy.0))
         }

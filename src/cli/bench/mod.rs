@@ -8,6 +8,7 @@
 //! | `updates` | changes of a market that is stable after every one |
 //! | `ingest` | a server that takes workers in |
 //! | `fanout` | a server whose events go to many subscribers |
+//! | `waiting` | a market in simulated time: what it is worth to wait before matches are made |
 //! | `growth` | `clear` at a row of sizes: the plot of docs/PERFORMANCE.md |
 //! | `market` | a generated market as a clearing's problem |
 //! | `run` | clearing it, checking it, and the figures of both |
@@ -15,6 +16,8 @@
 //! | `served` | a server in a process of its own |
 //! | `wire` | calls and streams that leave messages encoded |
 //! | `subscribers` | those who receive, and what they check |
+//! | `rolling` | a market that people come to and leave in simulated time |
+//! | `policies` | when its matches are made and become final |
 //! | `draws` | the draws of a seed |
 //! | `plot` | the drawing |
 
@@ -27,11 +30,14 @@ mod lists;
 mod market;
 mod national;
 mod plot;
+mod policies;
+mod rolling;
 mod run;
 mod served;
 mod stream;
 mod subscribers;
 mod updates;
+mod waiting;
 mod wire;
 
 use super::error::Error;
@@ -64,6 +70,7 @@ enum Command {
     Updates(updates::Args),
     Ingest(ingest::Args),
     Fanout(fanout::Args),
+    Waiting(waiting::Args),
 }
 
 /// Runs the benchmark. Those of the engine keep all cores: nothing else waits in this process.
@@ -76,6 +83,7 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
         Command::Updates(args) => updates::run(args, output),
         Command::Ingest(args) => ingest::run(args, output).await,
         Command::Fanout(args) => fanout::run(args, output).await,
+        Command::Waiting(args) => waiting::run(args, output),
     }
 }
 

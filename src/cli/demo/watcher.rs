@@ -146,10 +146,11 @@ impl Seen {
         revision: u64,
     ) -> Result<(), String> {
         use EventKind::{
-            CityChanged, Declined, Displaced, Matched, MigrationCancelled, MigrationPlanned,
-            RegionChanged, RoundCleared, Unmatched,
+            CityChanged, Declined, Displaced, Lapsed, Matched, MigrationCancelled,
+            MigrationPlanned, RegionChanged, RoundCleared, Unmatched,
         };
-        let ended = self.count(Displaced) + self.count(Unmatched) + self.count(Declined);
+        let ended: u64 =
+            [Displaced, Unmatched, Declined, Lapsed].map(|kind| self.count(kind)).iter().sum();
         let last = self.last.map_or(0, |(revision, _)| revision);
         let equations = [
             ("the last event's revision", last, revision),

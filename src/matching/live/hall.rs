@@ -8,7 +8,7 @@ use super::super::recruit::{Desk, Recruiting};
 use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::rotations::{Hint, Moved};
-use crate::domain::WorkerSlot;
+use crate::domain::{Worker, WorkerSlot};
 use crate::mutants;
 
 /// See the module.
@@ -76,6 +76,38 @@ impl Hall {
         self.seats.remove_worker(w);
         self.recruiting.remove_worker(w);
         (left, worth)
+    }
+
+    /// A worker who was removed is back, holds nothing and is not who she was. Returns whether
+    /// she is filed with those who came later.
+    pub fn restore_worker(&mut self, index: &Index, w: u32, before: &Worker) -> bool {
+        self.seats.restore_worker(w);
+        self.recruiting.refile_worker(index, w, before)
+    }
+
+    /// Whether nobody whom `place` would rather have than a worker with that key wants it. She
+    /// has just left it, and then its cutoff was `cutoff`.
+    pub fn prefers_nobody(&mut self, index: &Index, place: u32, key: Key, cutoff: Key) -> bool {
+        if key >= cutoff || mutants::active("changed-worker-keeps-place") {
+            return true;
+        }
+        let Self { seats, desk, recruiting, .. } = self;
+        let best = recruiting.desirer(index, seats, desk, place, 1);
+        recruiting.forget(place);
+        best.is_none_or(|best| best.key < key)
+    }
+
+    /// A worker goes back to the place that she has just left, if nothing is better for her.
+    /// Returns whether she did.
+    pub fn returns(&mut self, index: &Index, w: u32, offer: Offer) -> bool {
+        let displaced = self.enter(index, w, offer);
+        assert!(displaced.is_none(), "her place is still free");
+        self.recruiting.improved(index, w, offer.value);
+        let settled = demand(index, &self.seats, &mut self.scratch, w, 1).is_empty();
+        if !settled {
+            self.remove_worker(index, w);
+        }
+        settled
     }
 
     /// A worker who holds nothing proposes, then whoever she displaces, until nobody is

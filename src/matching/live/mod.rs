@@ -26,9 +26,11 @@ mod hall;
 mod rotations;
 
 use super::index::{Index, Layout};
-use super::outcome::{Counters, Matching};
+use super::key::Key;
+use super::outcome::{Counters, Matching, Offer};
 use super::{Control, Error, Means, Post, Problem, Seeker};
 use crate::domain::{Promise, Vacancy, VacancySlot, Worker, WorkerSlot};
+use crate::mutants::active;
 use hall::Hall;
 
 /// One change of the market.
@@ -142,22 +144,31 @@ impl Live {
         self.promise
     }
 
-    /// Takes in changes, one after the other.
+    /// Takes in changes, one after the other; placements that follow each other, of the
+    /// matching as it stands, all at once.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Settled {
         let rotations = self.hall.rotations;
+        let mut left = Vec::new();
         for change in changes {
+            if let Change::Placed(slot) = change {
+                left.extend(self.placed(slot));
+                if !active("placements-one-by-one") {
+                    continue;
+                }
+            }
+            self.repair(std::mem::take(&mut left));
             match change {
                 Change::Worker(seeker) => self.worker_comes(seeker),
                 Change::WorkerLeft(slot) => self.worker_leaves(slot),
                 Change::Vacancy(post) => self.vacancy_comes(post),
                 Change::VacancyLeft(slot) => self.vacancy_leaves(slot),
-                Change::Placed(slot) => self.placed(slot),
+                Change::Placed(_) => {}
                 Change::Capacity(set, capacity) => self.capacity_changes(set, capacity),
             }
-            if self.late > LATE_MIN + self.early / 4 {
-                self.lay_out_anew();
-            }
+            self.lay_out_if_late();
         }
+        self.repair(left);
+        self.lay_out_if_late();
         let mut touched = std::mem::take(&mut self.hall.touched);
         touched.sort_unstable();
         touched.dedup();
@@ -226,6 +237,10 @@ impl Live {
                 old.worker = seeker.worker;
                 return;
             }
+            let ranks = old.worker.ranking.is_some() || seeker.worker.ranking.is_some();
+            if self.promise == Promise::Stable && !self.is_capped() && !ranks {
+                return self.worker_changes(w, seeker);
+            }
             self.worker_leaves(slot);
         }
         self.late += 1;
@@ -240,6 +255,33 @@ impl Live {
         let w = self.workers.get(slot.at()).unwrap_or(w);
         self.hall.touched.push(slot);
         self.hall.propose(&Index::on(&self.problem, &self.layout), w);
+    }
+
+    /// A worker is not who she was. She keeps her place if it still has nobody better and she
+    /// nothing better; else she leaves first, then comes. Without caps, and where no hints
+    /// are kept: these go by what she was.
+    fn worker_changes(&mut self, w: u32, seeker: Seeker) {
+        self.hall.touched.push(seeker.slot);
+        let index = Index::on(&self.problem, &self.layout);
+        let held = self.hall.seats.place_of(w).map(|place| (place, self.hall.seats.cutoff(place)));
+        self.hall.remove_worker(&index, w);
+        let now = seeker.worker.clone();
+        let mut filed = std::mem::replace(&mut self.problem.workers[w as usize], seeker).worker;
+        let index = Index::on(&self.problem, &self.layout);
+        if let Some((place, cutoff)) = held {
+            let pair = self.problem.pair(w as usize, index.places[place as usize].number as usize);
+            let key = Key::new(pair.score, index.ranks.worker(w));
+            if pair.is_acceptable() && self.hall.prefers_nobody(&index, place, key, cutoff) {
+                self.late += usize::from(self.hall.restore_worker(&index, w, &filed));
+                if self.hall.returns(&index, w, Offer { place, value: pair.value, key }) {
+                    return;
+                }
+                filed = now;
+            }
+            self.hall.fill(&index, place, &mut Vec::new());
+        }
+        self.late += usize::from(self.hall.restore_worker(&index, w, &filed));
+        self.hall.propose(&index, w);
     }
 
     fn worker_leaves(&mut self, slot: WorkerSlot) {
@@ -304,20 +346,22 @@ impl Live {
         self.repair(moved);
     }
 
-    fn placed(&mut self, slot: WorkerSlot) {
-        let Some(w) = self.workers.take(slot.at()) else { return };
+    /// Takes the worker out with her place; what she held, from which others may move up.
+    fn placed(&mut self, slot: WorkerSlot) -> Option<rotations::Moved> {
+        let w = self.workers.take(slot.at())?;
         self.late += 1;
         if let Some(v) = self.vacancy_of(w) {
             self.problem.vacancies[v as usize].openings -= 1;
         }
         let index = Index::on(&self.problem, &self.layout);
         let (left, worth) = self.hall.remove_worker(&index, w);
-        let Some(place) = left else { return self.repair(vec![(w, worth)]) };
-        let openings = index.post(place).openings;
-        for set in self.hall.shrink_around(&index, place, openings) {
-            self.problem.sets[set as usize].capacity = self.hall.seats.capacity(set);
+        if let Some(place) = left {
+            let openings = index.post(place).openings;
+            for set in self.hall.shrink_around(&index, place, openings) {
+                self.problem.sets[set as usize].capacity = self.hall.seats.capacity(set);
+            }
         }
-        self.repair(vec![(w, worth)]);
+        Some((w, worth))
     }
 
     fn capacity_changes(&mut self, set: u32, capacity: u64) {
@@ -334,6 +378,12 @@ impl Live {
     fn repair(&mut self, moved: Vec<rotations::Moved>) {
         if self.promise == Promise::WorkerOptimal {
             self.hall.repair(&Index::on(&self.problem, &self.layout), moved);
+        }
+    }
+
+    fn lay_out_if_late(&mut self) {
+        if self.late > LATE_MIN + self.early / 4 {
+            self.lay_out_anew();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Decides what a command does: reads the state, returns effects, changes nothing.
 
 mod geography;
+mod held;
 mod matches;
 mod pools;
 mod rounds;

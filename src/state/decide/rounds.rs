@@ -5,6 +5,7 @@ use super::super::effect::{Effect, Ended, Rematch};
 use super::super::view::{RoundState, VacancyStatus, View, WorkerStatus};
 use super::super::{State, Subject};
 use super::Draft;
+use super::held::LongHeld;
 use crate::domain::{Clearing, Millis, Reason, RoundId, VacancySlot, Violation, WorkerSlot};
 use crate::matching;
 use std::sync::Arc;
@@ -65,9 +66,19 @@ impl State {
         Err(Refusal::from(refusal))
     }
 
-    /// Time passes: deadlines that are reached, and the round of an INTERVAL market
-    /// that is due. A market in which nothing has changed is not cleared again.
+    /// Time passes: matches that have been held for long enough, deadlines that are reached,
+    /// matches that were not confirmed in time, and the round of an INTERVAL market that is
+    /// due. A market in which nothing has changed is not cleared again.
+    ///
+    /// Placements stand first: an engine that follows has to take them out of the matching
+    /// as it was.
     pub(super) fn tick(&self, id: RoundId, at: Millis, draft: &mut Draft) -> Result<(), Refusal> {
+        let LongHeld { placed, lapsed } = self.long_held(at);
+        if !placed.is_empty() {
+            draft.placed += placed.len() as u32;
+            draft.effects.push(self.view.freeze(placed));
+        }
+        let before = draft.effects.len();
         for (deadline, subject) in &self.deadlines {
             if *deadline > at {
                 break;
@@ -87,8 +98,12 @@ impl State {
             Effect::Unmatched { worker, .. } => ended.insert(*worker),
             _ => true,
         });
+        if !lapsed.is_empty() {
+            let rematch = Rematch { at, ended: lapsed, made: Vec::new() };
+            draft.effects.push(Effect::Rematched(Arc::new(rematch)));
+        }
         let head = &self.view.head;
-        let changed = head.changes != head.changes_cleared || !draft.effects.is_empty();
+        let changed = head.changes != head.changes_cleared || draft.effects.len() > before;
         if let Clearing::Interval(seconds) = head.settings.clearing
             && changed
             && head.running_round().is_none()
@@ -118,9 +133,17 @@ impl State {
         let kept = self.view.within_capacity(possible);
         let mut summary = clearance.summary;
         summary.dissolved = (clearance.pairs.len() - kept.len() - done) as u64;
-        let rematch = self.view.rematch(&clearance.pairs, &kept);
+        let rematch = Rematch { at, ..self.view.rematch(&clearance.pairs, &kept) };
+        let count = |why| rematch.ended.iter().filter(|(.., ended)| *ended == why).count() as u64;
+        (summary.displaced, summary.improved) = (count(Ended::Displaced), count(Ended::Rematched));
         if !rematch.is_empty() {
             draft.effects.push(Effect::Rematched(Arc::new(rematch)));
+        }
+        let placed = self.held_through_rounds(kept);
+        if !placed.is_empty() {
+            summary.placed = placed.len() as u64;
+            draft.placed += placed.len() as u32;
+            draft.effects.push(self.view.freeze(placed));
         }
         draft.round = Some(clearance.round);
         draft.effects.push(Effect::RoundCleared { id: clearance.round, summary, at });
@@ -168,7 +191,7 @@ impl State {
 }
 
 /// A worker and a vacancy, by their rows.
-type Match = (WorkerSlot, VacancySlot);
+pub(super) type Match = (WorkerSlot, VacancySlot);
 
 impl View {
     /// The difference between what is held now and `kept`, of what a round `found`; both

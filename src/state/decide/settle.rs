@@ -3,12 +3,13 @@
 
 use super::super::effect::{Ended, Rematch};
 use super::super::view::View;
-use crate::domain::{VacancySlot, WorkerSlot};
+use crate::domain::{Millis, VacancySlot, WorkerSlot};
 
 impl View {
-    /// The difference between what workers hold and what they are to hold, both ascending.
-    pub fn rematch_to(&self, held: &[(WorkerSlot, Option<VacancySlot>)]) -> Rematch {
-        let mut rematch = Rematch::default();
+    /// The difference between what workers hold and what they are to hold from now on, both
+    /// ascending.
+    pub fn rematch_to(&self, held: &[(WorkerSlot, Option<VacancySlot>)], now: Millis) -> Rematch {
+        let mut rematch = Rematch { at: now, ..Rematch::default() };
         for (worker, new) in held {
             let old = self.worker(*worker).held.map(|held| held.vacancy);
             if old == *new {
