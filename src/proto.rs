@@ -36,6 +36,12 @@ impl Encoded {
     }
 }
 
+impl From<Bytes> for Encoded {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
 /// So that a codec takes it for the message that it encodes. It is sent and never read:
 /// nobody could say of which message the fields would be.
 impl prost::Message for Encoded {
