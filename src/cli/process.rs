@@ -28,6 +28,23 @@ pub fn cpu_time() -> Duration {
     Duration::ZERO
 }
 
+/// The same of the process with that id, in steps of some milliseconds.
+pub fn cpu_time_of(process: &str) -> Duration {
+    #[cfg(unix)]
+    {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name, which may have blanks, stands in brackets; then come a letter and numbers.
+        let numbers = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = numbers.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Duration::from_millis(1_000 * ticks / rustix::param::clock_ticks_per_second().max(1))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = process;
+        Duration::ZERO
+    }
+}
+
 /// Asks a process to end, with SIGTERM where there are signals. One that has ended already
 /// has nothing left to be asked.
 pub fn terminate(process: &mut Child) {

@@ -143,6 +143,7 @@ pub trait Within {
 }
 
 impl<T> Within for Result<T, Violation> {
+    #[inline]
     fn within(self, place: impl FnOnce() -> String) -> Self {
         self.map_err(|violation| violation.within(&place()))
     }

@@ -96,12 +96,13 @@ impl Subscriber {
     async fn deliver(&mut self) -> Answer<()> {
         let mut heads = self.market.watch_head();
         let mut head = heads.borrow_and_update().clone();
-        let mut silence = Instant::now();
+        // Both are made once: a busy stream waits many thousand times a second.
+        let mut over = std::pin::pin!(self.over());
+        let mut silent = std::pin::pin!(tokio::time::sleep(self.silence_max));
         loop {
             self.check_end()?;
             // Only what the head has seen: cities of later events may not have names yet.
             if self.cursor.position().revision > head.revision {
-                let due = silence + self.silence_max;
                 tokio::select! {
                     changed = heads.changed() => {
                         if changed.is_err() {
@@ -112,15 +113,13 @@ impl Subscriber {
                             self.cursor.jump(Position::start_of(head.revision));
                         }
                     }
-                    () = tokio::time::sleep_until(due) => {
-                        silence = Instant::now();
-                        if !self.send(self.checkpoint()).await? {
+                    () = silent.as_mut() => {
+                        silent.as_mut().reset(Instant::now() + self.silence_max);
+                        if !self.send(self.checkpoint(), over.as_mut()).await? {
                             return Ok(());
                         }
                     }
-                    () = ended(self.deadline) => {}
-                    () = self.shared.stopping.cancelled() => {}
-                    () = self.market.closed().cancelled() => {}
+                    () = over.as_mut() => {}
                     () = self.messages.closed() => return Ok(()),
                 }
                 continue;
@@ -137,13 +136,26 @@ impl Subscriber {
                 Next::Skipped => self.checkpoint(),
                 Next::CaughtUp => continue,
             };
-            silence = Instant::now();
+            silent.as_mut().reset(Instant::now() + self.silence_max);
             let inside = active("checkpoint-in-a-revision") && message.next.index > 0;
-            if !self.send(message).await? {
+            if !self.send(message, over.as_mut()).await? {
                 return Ok(());
             }
-            if inside && !self.send(self.checkpoint()).await? {
+            if inside && !self.send(self.checkpoint(), over.as_mut()).await? {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the stream must end: see [`Self::check_end`].
+    fn over(&self) -> impl Future<Output = ()> + use<> {
+        let (deadline, stopping) = (self.deadline, self.shared.stopping.clone());
+        let closed = self.market.closed().clone();
+        async move {
+            tokio::select! {
+                () = ended(deadline) => {}
+                () = stopping.cancelled() => {}
+                () = closed.cancelled() => {}
             }
         }
     }
@@ -175,7 +187,11 @@ impl Subscriber {
 
     /// Hands a message over. False if the caller left; an error if the connection
     /// accepts nothing for too long, or the stream must end while it waits.
-    async fn send(&mut self, message: Message) -> Answer<bool> {
+    async fn send(
+        &mut self,
+        message: Message,
+        over: Pin<&mut impl Future<Output = ()>>,
+    ) -> Answer<bool> {
         let Message { encoded, next } = message;
         // Most connections keep up, and nothing has to be waited for.
         let sent = match self.messages.try_send(encoded) {
@@ -183,8 +199,7 @@ impl Subscriber {
             Err(TrySendError::Closed(encoded)) => Err(SendTimeoutError::Closed(encoded)),
             Err(TrySendError::Full(encoded)) => tokio::select! {
                 sent = self.messages.send_timeout(encoded, self.shared.stall) => sent,
-                () = ended(self.deadline) => return self.check_end().map(|()| true),
-                () = self.shared.stopping.cancelled() => return self.check_end().map(|()| true),
+                () = over => return self.check_end().map(|()| true),
             },
         };
         match sent {

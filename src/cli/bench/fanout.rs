@@ -6,7 +6,8 @@ use super::wire::{self, place};
 use crate::cli::client::Client;
 use crate::cli::error::Error;
 use crate::cli::output::{Column, Output, Table, spinner, thousands};
-use crate::domain::limits::{BATCH_MAX, SUBSCRIBERS_PER_MARKET_MAX};
+use crate::cli::process::cpu_time;
+use crate::domain::limits::{BATCH_MAX, STREAMS_PER_CONNECTION_MAX, SUBSCRIBERS_PER_MARKET_MAX};
 use crate::proto::Encoded;
 use crate::proto::v1::{
     City, CreateMarketRequest, Market, Position, UpsertCitiesRequest, UpsertWorkersRequest,
@@ -43,8 +44,9 @@ counted where they are received, and every event's place is checked: revision an
 contiguous. One subscriber in ten decodes all messages in full, the others step over what is not
 a place. Stalled ones read nothing: they must be cut with RESOURCE_EXHAUSTED and their position,
 or the exit code is 1. With --json, one line: deliveries_per_s, deliveries, events_per_s, events,
-revisions, batch, subscribers, connections, stalled, cut, ms, durable, peak_rss_bytes. All but
-cut are of the time that is measured; peak_rss_bytes is the server's.
+revisions, batch, subscribers, connections, stalled, cut, ms, server_cpu_ms, client_cpu_ms,
+durable, peak_rss_bytes. What is counted is counted in the time that is measured, but for cut;
+peak_rss_bytes is the server's.
 
 Example:
   gale bench fanout
@@ -88,12 +90,21 @@ struct Figures {
     stalled: u64,
     cut: u64,
     ms: u64,
+    server_cpu_ms: u64,
+    client_cpu_ms: u64,
     durable: bool,
     peak_rss_bytes: u64,
 }
 
 /// Measures, and prints the figures.
 pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
+    if args.subscribers > args.connections * u64::from(STREAMS_PER_CONNECTION_MAX) {
+        let message = format!(
+            "--connections {}: each takes {STREAMS_PER_CONNECTION_MAX} subscribers",
+            args.connections
+        );
+        return Err(Error::Usage(message));
+    }
     let stall = args.stall_seconds.to_string();
     let server = Served::start(&args.keeping, &["--subscriber-stall-seconds", &stall])?;
     let client = server.connect().await?;
@@ -105,8 +116,8 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let counts = Arc::new(Counts::new(args.subscribers, place(&from)));
     let mut receivers = receive_all(&server, args, &from, &counts).await?;
     let writers = writers.start(&client, &counts);
-    let Measured { time, deliveries, revisions } =
-        measure(args.seconds, &client, &counts, &mut receivers).await?;
+    let meter = Meter { server: &server, client: &client, counts: &counts };
+    let [before, after] = measure(args.seconds, &meter, &mut receivers).await?;
     let last = writers.stop().await?;
     counts.end_with(last);
     let rest = tokio::time::timeout(REST, async { joined(&mut receivers).await });
@@ -114,6 +125,9 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
     // Who has not stood still for long enough by now is given the time.
     let cut_by = started + WARM_UP + Duration::from_secs(args.stall_seconds + 2);
     let cut = read_out_all(stalled, &from, cut_by).await?;
+    let time = after.at - before.at;
+    let deliveries = after.deliveries - before.deliveries;
+    let revisions = after.revision - before.revision;
     let per_second = |count: u64| (count as f64 / time.as_secs_f64()) as u64;
     let figures = Figures {
         deliveries_per_s: per_second(deliveries),
@@ -127,6 +141,8 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
         stalled: args.stalled,
         cut,
         ms: time.as_millis() as u64,
+        server_cpu_ms: (after.server_cpu - before.server_cpu).as_millis() as u64,
+        client_cpu_ms: (after.client_cpu - before.client_cpu).as_millis() as u64,
         durable: args.keeping.is_durable(),
         peak_rss_bytes: server.peak_rss_bytes(),
     };
@@ -264,22 +280,43 @@ async fn joined(receivers: &mut Receivers) -> Result<(), Error> {
     Ok(())
 }
 
-struct Measured {
-    time: Duration,
-    deliveries: u64,
-    revisions: u64,
+/// What is read before and after.
+struct Meter<'a> {
+    server: &'a Served,
+    client: &'a Client,
+    counts: &'a Counts,
 }
 
-/// What is delivered in that time.
+struct Reading {
+    at: Instant,
+    deliveries: u64,
+    revision: u64,
+    server_cpu: Duration,
+    client_cpu: Duration,
+}
+
+impl Meter<'_> {
+    async fn read(&self) -> Result<Reading, Error> {
+        let revision = self.client.newest(MARKET).await?.revision;
+        Ok(Reading {
+            at: Instant::now(),
+            deliveries: self.counts.deliveries(),
+            revision,
+            server_cpu: self.server.cpu_time(),
+            client_cpu: cpu_time(),
+        })
+    }
+}
+
+/// The readings before and after that time, in which events are delivered.
 async fn measure(
     seconds: u64,
-    client: &Client,
-    counts: &Counts,
+    meter: &Meter<'_>,
     receivers: &mut Receivers,
-) -> Result<Measured, Error> {
+) -> Result<[Reading; 2], Error> {
     let progress = spinner("delivering");
     tokio::time::sleep(WARM_UP).await;
-    let before = (Instant::now(), counts.deliveries(), client.newest(MARKET).await?);
+    let before = meter.read().await?;
     tokio::select! {
         () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
         // None leaves before the end, unless its stream breaks.
@@ -288,13 +325,9 @@ async fn measure(
             return Err(Error::Failed("a subscriber left before the end".into()));
         }
     }
-    let after = (Instant::now(), counts.deliveries(), client.newest(MARKET).await?);
+    let after = meter.read().await?;
     progress.finish_and_clear();
-    Ok(Measured {
-        time: after.0 - before.0,
-        deliveries: after.1 - before.1,
-        revisions: after.2.revision - before.2.revision,
-    })
+    Ok([before, after])
 }
 
 type Stalled = (Client, super::subscribers::Frames);
@@ -342,6 +375,8 @@ fn table(figures: &Figures) -> Table {
         ("  more, who did not read", thousands(figures.stalled)),
         ("  of those, cut", thousands(figures.cut)),
         ("milliseconds", thousands(figures.ms)),
+        ("  of processors, the server's", thousands(figures.server_cpu_ms)),
+        ("  of processors, the clients'", thousands(figures.client_cpu_ms)),
         ("peak memory of the server", format!("{} MiB", thousands(figures.peak_rss_bytes >> 20))),
     ];
     for (name, value) in rows {

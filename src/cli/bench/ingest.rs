@@ -33,10 +33,10 @@ const UPSERT: &str = "/gale.v1.PoolService/UpsertWorkers";
 Starts `gale serve` in a process of its own with a data directory of its own, and imports the
 generator's workers (some 24 skills each) through one ImportWorkers stream. Then it changes them
 by single UpsertWorkers calls, so many in flight, on one connection. Messages are encoded before
-the clock starts. With --json, one line: workers, import_ms, import_workers_per_s, import_fsyncs,
-upserts, upserts_per_s, upsert_p50_us, upsert_p99_us, upsert_max_us, upsert_fsyncs, fsyncs,
-in_flight, durable, peak_rss_bytes. fsyncs are commits of the journal: each is one transaction
-and one sync of its log. peak_rss_bytes is the server's.
+the clock starts. With --json, one line: workers, import_ms, import_workers_per_s, import_cpu_ms,
+import_fsyncs, upserts, upserts_per_s, upsert_p50_us, upsert_p99_us, upsert_max_us, upsert_cpu_ms,
+upsert_fsyncs, fsyncs, in_flight, durable, peak_rss_bytes. fsyncs are commits of the journal: each
+is one transaction and one sync of its log. Processor time and memory are the server's.
 
 Example:
   gale bench ingest
@@ -68,12 +68,14 @@ struct Figures {
     workers: u64,
     import_ms: u64,
     import_workers_per_s: u64,
+    import_cpu_ms: u64,
     import_fsyncs: u64,
     upserts: u64,
     upserts_per_s: u64,
     upsert_p50_us: f64,
     upsert_p99_us: f64,
     upsert_max_us: f64,
+    upsert_cpu_ms: u64,
     upsert_fsyncs: u64,
     fsyncs: u64,
     in_flight: u64,
@@ -90,11 +92,12 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let client = server.connect().await?;
     let market = make_market(&client, &generator).await?;
     let (batches, changes) = encode(&generator, &market);
-    let before = server.commits()?;
+    let read = || Ok::<_, Error>((server.commits()?, server.cpu_time()));
+    let before = read()?;
     let import = import(&client, batches, args.workers).await?;
-    let between = server.commits()?;
+    let between = read()?;
     let upserts = upsert(&client, changes, args).await?;
-    let after = server.commits()?;
+    let after = read()?;
     let per_second = |count: u64, time: Duration| (count as f64 / time.as_secs_f64()) as u64;
     let at = |per_mille: usize| upserts.took[(upserts.took.len() - 1) * per_mille / 1_000];
     let count = upserts.took.len() as u64;
@@ -102,14 +105,16 @@ pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
         workers: args.workers,
         import_ms: import.as_millis() as u64,
         import_workers_per_s: per_second(args.workers, import),
-        import_fsyncs: between - before,
+        import_cpu_ms: (between.1 - before.1).as_millis() as u64,
+        import_fsyncs: between.0 - before.0,
         upserts: count,
         upserts_per_s: per_second(count, upserts.all),
         upsert_p50_us: micros(at(500)),
         upsert_p99_us: micros(at(990)),
         upsert_max_us: micros(at(1_000)),
-        upsert_fsyncs: after - between,
-        fsyncs: after - before,
+        upsert_cpu_ms: (after.1 - between.1).as_millis() as u64,
+        upsert_fsyncs: after.0 - between.0,
+        fsyncs: after.0 - before.0,
         in_flight: args.in_flight,
         durable: args.keeping.is_durable(),
         peak_rss_bytes: server.peak_rss_bytes(),
@@ -227,6 +232,7 @@ fn table(figures: &Figures) -> Table {
         ("workers imported", thousands(figures.workers)),
         ("  in", format!("{} ms", thousands(figures.import_ms))),
         ("  a second", thousands(figures.import_workers_per_s)),
+        ("  processor time of the server", format!("{} ms", thousands(figures.import_cpu_ms))),
         ("  commits of the journal", fsyncs(figures.import_fsyncs)),
         ("single upserts", thousands(figures.upserts)),
         ("  in flight", thousands(figures.in_flight)),
@@ -234,6 +240,7 @@ fn table(figures: &Figures) -> Table {
         ("  p50", format!("{:.0} us", figures.upsert_p50_us)),
         ("  p99", format!("{:.0} us", figures.upsert_p99_us)),
         ("  longest", format!("{:.0} us", figures.upsert_max_us)),
+        ("  processor time of the server", format!("{} ms", thousands(figures.upsert_cpu_ms))),
         ("  commits of the journal", fsyncs(figures.upsert_fsyncs)),
         ("peak memory of the server", format!("{} MiB", thousands(figures.peak_rss_bytes >> 20))),
     ];

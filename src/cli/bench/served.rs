@@ -10,6 +10,7 @@ use serde::Deserialize;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// How the server keeps its markets.
@@ -94,6 +95,11 @@ impl Served {
     /// The most memory that the server has held so far, in bytes.
     pub fn peak_rss_bytes(&self) -> u64 {
         process::peak_rss_bytes_of(&self.process.id().to_string())
+    }
+
+    /// Processor time that the server has used so far, on all cores.
+    pub fn cpu_time(&self) -> Duration {
+        process::cpu_time_of(&self.process.id().to_string())
     }
 
     /// Commits of its journal so far. Each is one transaction and one sync of the log; with
