@@ -8,7 +8,8 @@
 //! * [`cli`]: one file per command;
 //! * [`server`], [`grpc`], [`http`]: the shell that the network sees;
 //! * [`market`]: the owner task of a market, its published pools, its rounds;
-//! * [`events`], [`journal`]: what happened, to be streamed and to be kept;
+//! * [`journal`]: what happened, kept, and states recovered from it;
+//! * [`events`]: what happened, to be streamed;
 //! * [`state`]: commands in, effects out, both pure;
 //! * [`matching`]: the engine, its certificate and its naive twin;
 //! * [`preferences`]: what workers want and what vacancies want;

@@ -163,15 +163,24 @@ pub struct Bound {
 impl Bound {
     /// Binds both addresses, and recovers what the data directory has kept.
     pub async fn bind(options: Options) -> Result<Self, Error> {
+        let (listener, admin) = Self::listen(&options).await?;
+        let markets = recover(&options).await?;
+        Ok(Self { options, listener, admin, markets })
+    }
+
+    /// Binds both addresses, for markets that are there already.
+    pub async fn with_markets(options: Options, markets: Arc<Markets>) -> Result<Self, Error> {
+        let (listener, admin) = Self::listen(&options).await?;
+        Ok(Self { options, listener, admin, markets })
+    }
+
+    async fn listen(options: &Options) -> Result<(TcpListener, TcpListener), Error> {
         for address in [options.listen, options.admin] {
             if !address.ip().is_loopback() && !options.allow_anonymous {
                 return Err(Error::Anonymous(address));
             }
         }
-        let listener = listen(options.listen).await?;
-        let admin = listen(options.admin).await?;
-        let markets = recover(&options).await?;
-        Ok(Self { options, listener, admin, markets })
+        Ok((listen(options.listen).await?, listen(options.admin).await?))
     }
 
     /// Where gRPC is served.

@@ -5,6 +5,8 @@
 //! a batch may bring is tabled, each beside good items that must go in. Servers run in
 //! this process on ports of their own; nothing sleeps, what is waited for is a level.
 
+#[path = "errors/journal.rs"]
+mod journal;
 mod support;
 
 use gale::proto::v1 as pb;
@@ -48,6 +50,8 @@ fn test_of(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::NotCleared => "nothing_to_verify",
         ErrorReason::DeadlineExceeded => "deadlines_of_unary_calls",
         ErrorReason::ShuttingDown => "streams_of_a_server_that_stops",
+        ErrorReason::JournalFailed => "a_journal_that_fails",
+        ErrorReason::JournalFull => "a_journal_that_fails",
         // Never sent.
         ErrorReason::Unspecified => return None,
         // A fault of the server has no test: what can be tested is repaired.
@@ -58,10 +62,14 @@ fn test_of(reason: ErrorReason) -> Option<&'static str> {
 /// Goal: no reason without a test, and no test that is not there.
 #[test]
 fn every_reason_has_a_test() {
-    let source = include_str!("errors.rs");
+    let source = concat!(include_str!("errors.rs"), include_str!("errors/journal.rs"));
     let reasons = (0..).map_while(|number| ErrorReason::try_from(number).ok());
     let reasons: Vec<_> = reasons.collect();
-    assert_eq!(reasons.last(), Some(&ErrorReason::Internal), "reasons are numbered without gaps");
+    assert_eq!(
+        reasons.last(),
+        Some(&ErrorReason::JournalFull),
+        "reasons are numbered without gaps"
+    );
     for reason in reasons {
         let Some(test) = test_of(reason) else { continue };
         assert!(source.contains(&format!("async fn {test}()")), "{reason:?}: {test}");

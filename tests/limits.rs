@@ -88,6 +88,8 @@ const CONSTANTS: &[(&str, u128)] = constants![
     SUBSCRIBER_STALL_SECONDS_MAX,
     HISTORY_BYTES_MAX,
     HISTORY_SECONDS_MAX,
+    KEPT_HISTORY_BYTES_MAX,
+    SNAPSHOT_EFFECTS,
     QUEUE_COMMANDS_MAX,
     QUEUE_BYTES_MAX,
     STREAMS_PER_CONNECTION_MAX,
@@ -135,6 +137,9 @@ fn options_default_to_the_limits() {
     assert_eq!(options.connections_max, CONNECTIONS_MAX);
     assert_eq!(options.history_bytes_max, HISTORY_BYTES_MAX);
     assert_eq!(options.history_age_max.as_secs(), HISTORY_SECONDS_MAX);
+    let data = gale::server::Data::in_directory("d");
+    assert_eq!(data.history_bytes_max, KEPT_HISTORY_BYTES_MAX);
+    assert_eq!(data.snapshot_effects, SNAPSHOT_EFFECTS);
     assert_eq!(options.subscriber_stall.as_secs(), SUBSCRIBER_STALL_SECONDS_MAX);
     assert_eq!(options.subscribers_max, SUBSCRIBERS_PER_SERVER_MAX);
     assert_eq!(options.subscribers_per_market_max, SUBSCRIBERS_PER_MARKET_MAX);

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use support::audit;
 use support::commands::{Case, KINDS, OPERATIONS};
-use support::world::{World, market_name};
+use support::world::market_name;
 
 /// Goal: the effects alone lead to an equal state, and so do the commands again.
 fn replay(case: &Case) {

@@ -101,6 +101,63 @@ async fn replies_state_the_promise_and_the_displacements() {
     assert_eq!(held, BTreeMap::from([(worker_id(1), (vacancy_id(1), false))]));
 }
 
+/// Goal: subscribers are told whose silence ended a match, what took its place in the same
+/// revision, and which match the market placed by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_are_told_what_time_does() {
+    use pb::EventKind as Kind;
+    let mut server = Server::start(Options { tick: TICK, ..options() }).await;
+    let mut asked = continuous(pb::Promise::Stable);
+    let settings = asked.settings.as_mut().unwrap();
+    settings.confirmations = pb::Confirmations::Both.into();
+    settings.confirmation_window_seconds = 3;
+    server.make(asked).await;
+    server.cities([city("a")]).await;
+    let ranking = Some(pb::Ranking { ids: vec![worker_id(1), worker_id(2)] });
+    server.vacancies(vec![pb::Vacancy { ranking, ..vacancy(1) }]).await;
+    server.workers(vec![worker(1)]).await;
+    let answer = server.api.matching.confirm_matches(confirm(pb::MatchSide::Worker, &[(1, 1)]));
+    assert_eq!(answer.await.unwrap().into_inner().errors, []);
+    server.workers(vec![worker(2)]).await;
+    let kinds = [Kind::Lapsed, Kind::Matched, Kind::Placed].map(|kind| kind as i32).to_vec();
+    let request = pb::WatchRequest {
+        market: MARKET.into(),
+        start: Some(pb::watch_request::Start::Earliest(pb::EarliestStart {})),
+        filter: Some(pb::EventFilter { kinds, ..Default::default() }),
+        ..Default::default()
+    };
+    let mut stream = server.api.event.watch(request).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let message = stream.message().await.unwrap().unwrap();
+        for event in &message.events {
+            let Some(pb::event::Detail::Match(change)) = &event.detail else { panic!() };
+            let number = if change.worker_id == worker_id(1) { 1 } else { 2 };
+            told.push((event.kind(), number, change.side(), change.automatic));
+        }
+        if message.events.len() == 2 {
+            // The lapse with what took its place. From now on time places.
+            let settings = pb::Settings { place_after_seconds: 1, ..Default::default() };
+            let fields = ["confirmation_window_seconds", "place_after_seconds"];
+            let paths = fields.map(|field| format!("settings.{field}")).to_vec();
+            let request = pb::UpdateMarketRequest {
+                market: Some(pb::Market { settings: Some(settings), ..market(MARKET) }),
+                update_mask: Some(pbjson_types::FieldMask { paths }),
+                ..Default::default()
+            };
+            server.api.market.update_market(request).await.unwrap();
+        }
+    }
+    let (nobody, employer) = (pb::MatchSide::Unspecified, pb::MatchSide::Employer);
+    let expected = [
+        (Kind::Matched, 1, nobody, false),
+        (Kind::Lapsed, 1, employer, false),
+        (Kind::Matched, 2, nobody, false),
+        (Kind::Placed, 2, nobody, true),
+    ];
+    assert_eq!(told, expected);
+}
+
 /// Goal: what no rule is proved for is refused by name, wherever it is asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_promised_is_refused() {
@@ -364,6 +421,7 @@ async fn matches(api: &mut Api) -> (u64, Matches) {
         revision = page.revision.max(revision);
         all.extend(page.matches.into_iter().map(|held| {
             let placed = held.status() == pb::MatchStatus::Placed;
+            assert!(held.matched_time.is_some(), "each match says when it was made");
             (held.worker_id, (held.vacancy_id, placed))
         }));
         page_token = page.next_page_token;

@@ -1,4 +1,4 @@
-//! `gale journal`: looks after the journal of a server that does not run.
+//! `gale journal`: looks after a data directory.
 
 use super::error::Error;
 use super::output::{Column, Output, Table, count, thousands};
@@ -10,15 +10,16 @@ use crate::state::Capacity;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Checks, measures or repairs the journal in a data directory.
+/// Checks, measures, copies or repairs the journal in a data directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-`check` and `repair` need the directory for themselves: stop the server first. `stat` reads
-beside it. Exit code 1 if something is damaged.
+`check` and `repair` need the directory for themselves: stop the server first. `stat` and
+`backup` read beside it. Exit code 1 if something is damaged.
 
 Examples:
   gale journal check data
   gale journal stat data --json
+  gale journal backup data --to backups/2026-11-25
   gale journal repair data --to 41873")]
 pub struct Args {
     #[command(subcommand)]
@@ -37,6 +38,14 @@ enum Action {
         /// The data directory
         directory: PathBuf,
     },
+    /// Copy the journal and its snapshots, beside a server that runs, and check the copy
+    Backup {
+        /// The data directory
+        directory: PathBuf,
+        /// Where the copy goes: a directory that is empty or missing
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
     /// Give up everything after a batch; the old files are kept beside
     Repair {
         /// The data directory
@@ -52,6 +61,7 @@ pub fn run(args: Args, output: Output) -> Result<(), Error> {
     match args.action {
         Action::Check { directory } => check(&directory, output),
         Action::Stat { directory } => stat(&directory, output),
+        Action::Backup { directory, to } => backup(&directory, &to, output),
         Action::Repair { directory, to } => repair(&directory, Seq(to), output),
     }
 }
@@ -213,6 +223,16 @@ fn stat(directory: &Path, output: Output) -> Result<(), Error> {
         thousands(stat.file_bytes.0),
         thousands(stat.file_bytes.1)
     ))
+}
+
+fn backup(directory: &Path, to: &Path, output: Output) -> Result<(), Error> {
+    let report = sqlite::backup(directory, to);
+    if output.json {
+        output.json(&check_json(&report, &[]))?;
+    } else {
+        print_check(&report, &[], output)?;
+    }
+    report.map(drop).map_err(failed)
 }
 
 fn newest_snapshot(snapshots: &[Listed], market: Incarnation) -> Option<u64> {

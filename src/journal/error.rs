@@ -73,6 +73,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same, with advice if it is damage that has none yet.
+    pub(super) fn advise(self, advice: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Damaged(damage) if damage.advice.is_empty() => damage.advice(advice()).into(),
+            other => other,
+        }
+    }
+}
+
 impl From<Damage> for Error {
     fn from(damage: Damage) -> Self {
         Self::Damaged(Box::new(damage))

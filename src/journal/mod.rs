@@ -32,7 +32,7 @@ pub mod sqlite;
 pub use directory::Directory;
 pub use error::{Damage, Error};
 pub use memory::{Disk, Fault, Memory, Volatile};
-pub use recovery::{Recovered, recover, replay};
+pub use recovery::{Recovered, recover, recover_one, replay};
 
 use crate::domain::{Incarnation, MarketName, Millis, Revision};
 use crate::events::Batch;

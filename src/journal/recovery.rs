@@ -41,7 +41,28 @@ pub fn recover(
     snapshots: Option<&Snapshots>,
     capacity: Capacity,
 ) -> Result<Vec<Recovered>, Error> {
-    let known: Vec<Known> = journal.markets()?.into_iter().filter(|known| !known.deleted).collect();
+    recover_those(journal, snapshots, capacity, |_| true)
+}
+
+/// Recovers one market; `None` if there is none, or it was deleted.
+pub fn recover_one(
+    journal: &dyn Read,
+    snapshots: Option<&Snapshots>,
+    capacity: Capacity,
+    incarnation: Incarnation,
+) -> Result<Option<Recovered>, Error> {
+    let it = |known: &Known| known.incarnation == incarnation;
+    Ok(recover_those(journal, snapshots, capacity, it)?.pop())
+}
+
+fn recover_those(
+    journal: &dyn Read,
+    snapshots: Option<&Snapshots>,
+    capacity: Capacity,
+    wanted: impl Fn(&Known) -> bool,
+) -> Result<Vec<Recovered>, Error> {
+    let known = journal.markets()?.into_iter();
+    let known: Vec<Known> = known.filter(|known| !known.deleted && wanted(known)).collect();
     let mut markets = BTreeMap::new();
     for market in &known {
         markets.insert(market.incarnation, begin(market, snapshots, capacity)?);

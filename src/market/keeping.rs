@@ -9,9 +9,9 @@ use super::scribe::Scribe;
 use crate::domain::{Incarnation, Millis, Revision};
 use crate::events::{Log, Retention};
 use crate::journal::snapshot::{Cover, Snapshots};
-use crate::journal::{Error, Weight};
-use crate::state::Dump;
-use std::sync::Arc;
+use crate::journal::{Error, Weight, recover_one};
+use crate::state::{Capacity, Dump, Head, View};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tracing::{info, warn};
 
@@ -25,6 +25,8 @@ pub struct Keeping {
     retention: Retention,
     /// A market has a snapshot written after so many effects.
     pub(super) snapshot_effects: u64,
+    /// What was last read back. Held while that is done, by threads that may wait.
+    read_back: Mutex<Option<Arc<View>>>,
 }
 
 impl Keeping {
@@ -36,7 +38,7 @@ impl Keeping {
         retention: Retention,
         snapshot_effects: u64,
     ) -> Self {
-        Self { scribe, snapshots, retention, snapshot_effects }
+        Self { scribe, snapshots, retention, snapshot_effects, read_back: Mutex::default() }
     }
 
     /// Ends the thread that writes the journal, once everything is kept.
@@ -63,6 +65,23 @@ impl Keeping {
             Ok(None) => {}
             Err(error) => warn!(market = %cover.name, %error, "the journal is not trimmed"),
         }
+    }
+
+    /// A market as it is durable, at the revision that its owner has published: read back from
+    /// the journal, for as long as that takes nothing and the owner is ahead of it. Blocking.
+    pub(super) fn read_back(&self, head: &Head, capacity: Capacity) -> Result<Arc<View>, Error> {
+        let mut last = self.read_back.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it =
+            |view: &Head| (view.incarnation, view.revision) == (head.incarnation, head.revision);
+        if let Some(view) = last.as_ref().filter(|view| is_it(&view.head)) {
+            return Ok(view.clone());
+        }
+        let (reader, snapshots) = (self.scribe.reader(), Some(&self.snapshots));
+        let recovered = recover_one(&**reader, snapshots, capacity, head.incarnation)?;
+        let gone = || Error::Misuse(format!("there is no market {}", head.name));
+        let view = Arc::new(recovered.ok_or_else(gone)?.state.view().clone());
+        *last = Some(view.clone());
+        Ok(view)
     }
 
     /// The revision up to which nothing of a market is needed any more, if there is one.

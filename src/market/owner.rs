@@ -61,7 +61,7 @@ type Reply = oneshot::Sender<Result<Arc<Outcome>, Error>>;
 pub(super) enum Waiting {
     News(Box<Publication>),
     Answer(Option<Reply>, Result<Arc<Outcome>, Error>),
-    Snapshot(oneshot::Sender<Arc<View>>, Arc<View>),
+    Snapshot(Option<oneshot::Sender<Arc<View>>>, Arc<View>),
     Dump(Box<(Cover, Dump)>),
 }
 
@@ -100,6 +100,7 @@ impl Owner {
     /// Serves the queue until the market is closed.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let closed = self.market.closed.clone();
+        self.cancel_interrupted();
         self.go_on_continuously();
         loop {
             let has_room = self.ahead.len() < AHEAD_MAX;
@@ -132,13 +133,39 @@ impl Owner {
                 }
             }
             Message::Commit(finished) => self.commit(*finished),
+            Message::Snapshot(reply) if self.is_cut_off() => self.read_back(reply),
             Message::Snapshot(reply) => {
                 let view = self.snapshot.get_or_insert_with(|| Arc::new(self.state.view().clone()));
-                let waiting = Waiting::Snapshot(reply, view.clone());
+                let waiting = Waiting::Snapshot(Some(reply), view.clone());
                 self.tell_when_durable(waiting);
             }
         }
         self.go_on_continuously();
+    }
+
+    /// Whether the journal fails and the state is ahead of it.
+    fn is_cut_off(&self) -> bool {
+        let fails = self.kept.as_ref().is_some_and(|kept| kept.line.failure().is_some());
+        fails && !self.ahead.is_empty()
+    }
+
+    /// Answers with what is durable, which is not what the state is.
+    fn read_back(&self, reply: oneshot::Sender<Arc<View>>) {
+        let Some(kept) = &self.kept else { return };
+        let (keeping, capacity) = (kept.keeping.clone(), self.state.capacity());
+        let head = self.market.head();
+        tokio::task::spawn_blocking(move || match keeping.read_back(&head, capacity) {
+            Ok(view) => drop(reply.send(view)),
+            Err(error) => error!(market = %head.name, %error, "the journal cannot be read back"),
+        });
+    }
+
+    /// A round that ran when the process before this one ended is not taken up again.
+    fn cancel_interrupted(&mut self) {
+        let Some(running) = self.state.view().head.running_round() else { return };
+        let command = Command::CancelRound(running.id);
+        let envelope = Envelope { at: self.market.clock.now(), request: None, command };
+        self.submit(envelope, Caller::default());
     }
 
     /// If the market is cleared continuously, but as a whole first: a round.
@@ -292,8 +319,17 @@ impl Owner {
         }
         if let Some(failure) = &progress.failure {
             // What they asked for may still be kept and shown; only nobody waits for it.
-            let replies = self.ahead.iter_mut().filter_map(|(_, waiting)| waiting.take_reply());
-            replies.for_each(|reply| drop(reply.send(Err(Error::Journal(failure.clone())))));
+            let mut ahead = std::mem::take(&mut self.ahead);
+            for (_, waiting) in &mut ahead {
+                let reply = waiting.take_reply();
+                reply.into_iter().for_each(|reply| {
+                    drop(reply.send(Err(Error::Journal(failure.clone()))));
+                });
+                if let Waiting::Snapshot(reply, _) = waiting {
+                    reply.take().into_iter().for_each(|reply| self.read_back(reply));
+                }
+            }
+            self.ahead = ahead;
         }
     }
 
@@ -305,7 +341,9 @@ impl Owner {
             Waiting::Answer(reply, answer) => {
                 reply.into_iter().for_each(|reply| drop(reply.send(answer.clone())));
             }
-            Waiting::Snapshot(reply, view) => drop(reply.send(view)),
+            Waiting::Snapshot(reply, view) => {
+                reply.into_iter().for_each(|reply| drop(reply.send(view.clone())));
+            }
             Waiting::Dump(dump) => self.write(dump),
             Waiting::News(news) => {
                 let Publication { rows, batch, head, follow, reply, .. } = *news;

@@ -68,6 +68,9 @@ pub(super) struct Progress {
     pub failure: Option<Arc<Failure>>,
 }
 
+/// Says whether there is more of it.
+type Work = Box<dyn FnMut(&mut dyn Journal) -> bool + Send>;
+
 enum Job {
     Keep {
         line: Arc<End>,
@@ -79,8 +82,8 @@ enum Job {
         at: Millis,
         done: Box<dyn FnOnce() + Send>,
     },
-    /// A piece of work on the journal between two commits; says whether there is more.
-    Tend(Box<dyn FnMut(&mut dyn Journal) -> bool + Send>),
+    /// A piece of work on the journal between two commits.
+    Tend(Work),
     Stop,
 }
 

@@ -212,7 +212,7 @@ impl Restoring {
     }
 
     /// The state, once all parts are in.
-    pub fn finish(self) -> Result<State, Unfit> {
+    pub fn finish(mut self) -> Result<State, Unfit> {
         let view = &self.state.view;
         let (places, workers) = (&view.head.geography, view.workers.len());
         if !self.begun {
@@ -225,6 +225,7 @@ impl Restoring {
         if !view.vacancies.iter().all(held) {
             return Err(Unfit("a vacancy holds a worker who is not there"));
         }
+        self.state.settings_changed();
         Ok(self.state)
     }
 }

@@ -110,7 +110,7 @@ impl State {
     }
 
     /// Whether the market waits for held matches is a matter of its settings.
-    fn settings_changed(&mut self) {
+    pub(super) fn settings_changed(&mut self) {
         let waits = self.view.head.settings.held_seconds_min().is_some();
         self.waiting = match waits && !active("held-before-the-window-forgotten") {
             true => Waiting::of(&self.view),

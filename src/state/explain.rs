@@ -241,7 +241,10 @@ impl<'v> Explainer<'v> {
             return (Verdict::NotInPool, "the vacancy is not open".to_owned());
         }
         if self.has_declined(row, vacancy) {
-            return (Verdict::Declined, "one side declined this match before".to_owned());
+            return (
+                Verdict::Declined,
+                "one side declined this match before, or let it lapse".to_owned(),
+            );
         }
         if let Some(refused) = self.refused(row, vacancy, pair) {
             return refused;

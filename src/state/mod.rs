@@ -130,6 +130,11 @@ impl State {
         }
     }
 
+    /// How large the market may grow.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
     /// The market as anybody may see it. Clone it for a snapshot.
     pub fn view(&self) -> &View {
         &self.view

@@ -34,9 +34,9 @@ struct Journaled {
 
 fn journaled() -> Journaled {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { part_bytes: 300, checkpoint_bytes: 60_000, ..Options::default() };
+    let options = Options { part_bytes: 300, checkpoint_bytes: 15_000, ..Options::default() };
     let mut journal = sqlite::open(Directory::take(dir.path()).unwrap(), options).unwrap();
-    let all = entries(11, 60);
+    let all = entries(11, 120);
     for (number, entry) in all.iter().enumerate() {
         let groups = [1, 2, 3].map(|m| group(m, std::slice::from_ref(entry)));
         let seq = journal.append(&groups).unwrap();
@@ -59,12 +59,12 @@ fn journaled() -> Journaled {
 }
 
 /// Opens a directory: its contents, or the damage, which must say what to do.
-fn outcome(dir: &Path) -> Result<String, Damage> {
+fn outcome(dir: &Path) -> Result<String, Box<Damage>> {
     let result = open(dir).and_then(|journal| contents(&*journal.reader()));
     result.map_err(|error| match error {
         Error::Damaged(damage) => {
             assert!(!damage.advice.is_empty() && !damage.found.is_empty(), "{damage}");
-            *damage
+            damage
         }
         other => panic!("damage is told as damage, not as {other:?}"),
     })
@@ -180,7 +180,9 @@ fn a_missing_file_is_told() {
         let copy = crash(dir.path());
         files.iter().for_each(|file| fs::remove_file(copy.path().join(file)).unwrap());
         let damage = outcome(copy.path()).unwrap_err();
-        assert!(!copy.path().join(files[0]).exists(), "{} was made", files[0]);
+        // Reading makes an empty log where there is none, and nothing else.
+        let made = fs::metadata(copy.path().join(files[0])).map_or(0, |file| file.len());
+        assert_eq!(made, 0, "{} was made", files[0]);
         damage.to_string()
     };
     let gone = missing(&["gale.db"]);
@@ -200,6 +202,50 @@ fn a_missing_file_is_told() {
     }
     let gone = outcome(copy.path()).unwrap_err().to_string();
     assert!(gone.contains("no snapshot from there on is whole"), "{gone}");
+}
+
+/// Goal: a process that ended while it made the journal leaves nothing in the way, at
+/// each step of it; a mark that is gone is made again by a repair, and then all is there.
+#[test]
+fn what_was_half_made_is_made_again() {
+    let Journaled { dir, journal } = journaled();
+    let truth = contents(&*journal.reader()).unwrap();
+    // The mark before the database was there: its first slot, the second of the file.
+    let mark = |copy: &TempDir| {
+        let path = copy.path().join("gale.mark");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..4_096].fill(0);
+        bytes.truncate(8_192);
+        fs::write(path, bytes).unwrap();
+    };
+    let steps: [&dyn Fn(&TempDir); 3] =
+        [&|copy| fs::write(copy.path().join("gale.mark"), "").unwrap(), &|_| {}, &|copy| {
+            fs::write(copy.path().join("gale.db"), "").unwrap()
+        }];
+    let fresh = tempfile::tempdir().unwrap();
+    drop(open(fresh.path()).unwrap());
+    for (number, step) in steps.iter().enumerate() {
+        let copy = crash(fresh.path());
+        fs::remove_file(copy.path().join("gale.db")).unwrap();
+        mark(&copy);
+        step(&copy);
+        assert_eq!(outcome(copy.path()).unwrap(), "", "step {number}");
+        let mut journal = open(copy.path()).unwrap();
+        journal.append(&[group(1, &entries(1, 5))]).unwrap();
+    }
+    let last = journal.reader().batches(Seq(0), u64::MAX).unwrap().last().unwrap().seq;
+    for damage in [None, Some(vec![7; 12_000])] {
+        let copy = crash(dir.path());
+        let path = copy.path().join("gale.mark");
+        match damage {
+            None => fs::remove_file(&path).unwrap(),
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+        }
+        let told = outcome(copy.path()).unwrap_err();
+        assert_eq!(told.file, path, "{told}");
+        sqlite::repair(&Directory::take(copy.path()).unwrap(), last).unwrap();
+        assert_eq!(outcome(copy.path()).unwrap(), truth);
+    }
 }
 
 /// Goal: files of two journals that were mixed up are told.

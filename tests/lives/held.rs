@@ -2,6 +2,7 @@
 
 use super::*;
 use gale::domain::limits::HELD_ROUNDS_MAX;
+use std::sync::Arc;
 
 /// Milliseconds of the window, and of the wait, that these tests set.
 const WINDOW: i64 = 10_000;
@@ -268,6 +269,37 @@ fn time_passes_while_a_round_runs() {
     let found = summary(&world.commit(clearance));
     assert_eq!((found.dissolved, found.placed), (0, 0));
     assert_eq!(world.w(1).status, WorkerStatus::Placed);
+}
+
+/// Goal: what has ended is forgotten behind a match that stays, and nothing else is. Method:
+/// worker 2 is matched and unmatched thousands of times, one second each, while worker 1
+/// holds hers, by effects alone.
+#[test]
+fn many_matches_end_behind_one_that_stays() {
+    let mut world = matched_under(Settings { confirmation_window_seconds: 20_000, ..window() });
+    let first = world.now;
+    world.ok(upsert([worker(2)]));
+    world.ok(offer([vacancy(2)]));
+    let slot = |n| WorkerSlot::from_offset(n as usize - 1);
+    let pair = (slot(2), VacancySlot::from_offset(1));
+    for second in 1..=10_001 {
+        world.now = first + 1_000 * second;
+        let mut rematch = Rematch { at: Millis(world.now), ..Rematch::default() };
+        match world.w(2).held {
+            None => rematch.made.push(pair),
+            Some(_) => rematch.ended.push((pair.0, pair.1, Ended::Displaced)),
+        }
+        let revision = world.view().head.revision.next();
+        world.state.evolve(revision, &Effect::Rematched(Arc::new(rematch)));
+    }
+    assert_eq!(world.w(2).held.map(|held| held.made), Some(Millis(world.now)));
+    let last = world.now;
+    world.now = first;
+    assert!(world.tick(19_999_999).effects.is_empty());
+    assert_eq!(world.tick(1).words(), ["LAPSED 1-1"]);
+    assert_eq!(world.state.next_deadline(), Some(Millis(last + 20_000_000)));
+    world.now = last;
+    assert_eq!(world.tick(20_000_000).words(), ["LAPSED 2-2"]);
 }
 
 /// Goal: a worker's row stays one cache line, whatever a match has to remember.

@@ -120,8 +120,8 @@ async fn a_match_is_placed_by_time() {
 }
 
 /// Goal: confirmations in one batch are of the matching as it stands. Method: with worker 3
-/// placed, workers 1 and 2 would swap, but worker 1 is placed too. (The owner once let them
-/// swap in between, and panicked.)
+/// placed, workers 1 and 2 would swap, but worker 1 is placed too. (The engine once let them
+/// swap in between, and worker 2 lost her match.)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_placements_is_of_one_matching() {
     let settings = Settings { confirmations: Confirmations::Either, ..Settings::default() };

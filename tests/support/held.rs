@@ -4,7 +4,7 @@
 use gale::domain::*;
 use gale::events::{Event, MatchChange};
 use gale::state::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::world::{Done, World};
 
@@ -20,6 +20,8 @@ struct Match {
 #[derive(Debug, Default)]
 pub struct Ledger {
     held: HashMap<WorkerId, Match>,
+    /// Workers whose match could not have been placed at the last command's end.
+    waits: HashSet<WorkerId>,
     /// Matches that have lapsed, and that the market has placed.
     pub lapsed: usize,
     pub frozen: usize,
@@ -37,13 +39,16 @@ impl Ledger {
         assert_eq!(rows.len(), self.held.len(), "events say who holds a match");
         let cleared = matches!(done.effects.last(), Some(Effect::RoundCleared { .. }));
         let ticked = matches!(world.envelopes.last().unwrap().command, Command::Tick(_));
-        for row in rows {
+        for row in &rows {
             let (held, known) = (row.held.unwrap(), self.held[&row.worker.id]);
             assert_eq!(held.made, Millis(known.made), "{row:?}");
             let rounds = view.head.settings.confirm_after_rounds;
             assert!(!cleared || rounds == 0 || known.commits < rounds, "{row:?}: {known:?}");
-            assert!(!ticked || !is_overdue(world, row, known), "{row:?}: {known:?}");
+            let waits = self.waits.contains(&row.worker.id);
+            assert!(!ticked || !is_overdue(world, row, known, waits), "{row:?}: {known:?}");
         }
+        let waits = rows.into_iter().filter(|row| has_to_wait(world, row));
+        self.waits = waits.map(|row| row.worker.id).collect();
     }
 
     fn event(&mut self, world: &World, event: &Event) {
@@ -88,23 +93,23 @@ fn is_over(world: &World, known: Match, seconds: u32) -> bool {
     seconds > 0 && world.now - known.made >= 1_000 * i64::from(seconds)
 }
 
-/// Whether a tick should have ended a match, or placed it.
-fn is_overdue(world: &World, row: &WorkerRow, known: Match) -> bool {
+/// Whether a tick should have ended a match, or placed it unless it had to wait before.
+fn is_overdue(world: &World, row: &WorkerRow, known: Match, waits: bool) -> bool {
     let settings = &world.view().head.settings;
     let held = row.held.unwrap();
     let either = settings.confirmations == Confirmations::Either;
     let is_confirmed = either && (held.worker_confirmed || held.employer_confirmed);
     let too_late = is_over(world, known, settings.confirmation_window_seconds);
     let placed = is_over(world, known, settings.place_after_seconds) || too_late && is_confirmed;
-    too_late && !is_confirmed || placed && !has_to_wait(world, row, held.vacancy)
+    too_late && !is_confirmed || placed && !waits
 }
 
 /// Whether more is held around a vacancy than there is room for, or one side would not have
 /// the other any more.
-fn has_to_wait(world: &World, row: &WorkerRow, vacancy: VacancySlot) -> bool {
+fn has_to_wait(world: &World, row: &WorkerRow) -> bool {
     let view = world.view();
     let geography = &*view.head.geography;
-    let post = view.vacancy(vacancy);
+    let post = view.vacancy(row.held.unwrap().vacancy);
     let held_in = |inside: &dyn Fn(CityIx) -> bool| {
         let rows = view.vacancies.iter().filter(|row| inside(row.vacancy.city));
         rows.map(|row| row.held.len() as u64).sum::<u64>()

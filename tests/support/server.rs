@@ -71,7 +71,15 @@ impl Api {
 
 impl Server {
     pub async fn start(options: Options) -> Self {
-        let bound = Bound::bind(options).await.expect("free ports");
+        Self::run(Bound::bind(options).await.expect("free ports")).await
+    }
+
+    /// A server of markets that are there already.
+    pub async fn of(markets: Arc<Markets>) -> Self {
+        Self::run(Bound::with_markets(options(), markets).await.expect("free ports")).await
+    }
+
+    async fn run(bound: Bound) -> Self {
         let (address, markets) = (bound.grpc_addr(), bound.markets().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

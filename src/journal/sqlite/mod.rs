@@ -13,6 +13,7 @@
 //! `schema` has the tables, `verify` what is checked, `writer` and `reader` the two ends,
 //! `repair` what is left when it is damaged.
 
+mod backup;
 mod reader;
 mod repair;
 mod schema;
@@ -20,6 +21,7 @@ mod stat;
 mod verify;
 mod writer;
 
+pub use backup::backup;
 pub use repair::{Lost, LostMarket, repair};
 pub use stat::{MarketStat, Stat, stat};
 pub use verify::{Report, check};

@@ -36,7 +36,9 @@ impl Reader {
         };
         let failed = failed(&self.database, "reading");
         connection.execute_batch("BEGIN").map_err(&failed)?;
-        let result = read(&connection);
+        let dir = self.database.parent().unwrap_or(&self.database).display();
+        let advice = || format!("stop the server and run `gale journal check {dir}`");
+        let result = read(&connection).map_err(|error| error.advise(advice));
         // One that does not end its transaction is not used again.
         if connection.execute_batch("COMMIT").is_ok() {
             let mut idle = idle();

@@ -12,6 +12,10 @@ use rusqlite::Connection;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// What can be done where the database does not even say what it holds.
+pub(super) const BACKUP: &str = "no batch of it can be told from another: put the data \
+    directory back from a backup";
+
 /// A journal that is whole.
 #[derive(Debug)]
 pub(super) struct Whole {
@@ -45,6 +49,10 @@ pub struct Report {
 /// Verifies a journal that nobody has open, and changes nothing. Whether every batch
 /// also decodes is checked, which opening leaves to whoever reads them.
 pub fn check(directory: &Directory) -> Result<Report, Error> {
+    check_all(directory).map_err(|error| error.advise(|| BACKUP.into()))
+}
+
+fn check_all(directory: &Directory) -> Result<Report, Error> {
     let connection = schema::open_to_read(&directory.database())?;
     let whole = verify(directory, &connection, |row| {
         row::record(&row.keys, &row.effects).map_err(|error| format!("its effects: {error}"))?;

@@ -7,7 +7,7 @@ use super::super::snapshot::Snapshots;
 use super::super::{Damage, Directory, Error, Group, Journal, Read, Record, Seq};
 use super::reader::Reader;
 use super::schema::{self, KEYS, MarketRow, Meta};
-use super::verify::{Whole, verify};
+use super::verify::{BACKUP, Whole, verify};
 use super::{Options, failed};
 use crate::domain::{Incarnation, Revision};
 use rusqlite::{Connection, Transaction};
@@ -40,6 +40,10 @@ pub struct Sqlite {
 /// Opens the journal of a data directory, or makes one if there has been none. Everything
 /// that is there is verified first, and nothing is written if anything is damaged.
 pub fn open(directory: Directory, options: Options) -> Result<Sqlite, Error> {
+    open_or_make(directory, options).map_err(|error| error.advise(|| BACKUP.into()))
+}
+
+fn open_or_make(directory: Directory, options: Options) -> Result<Sqlite, Error> {
     let started = Instant::now();
     let database = directory.database();
     let path = directory.mark();
@@ -76,8 +80,8 @@ fn is_new(directory: &Directory, made: bool) -> Result<bool, Error> {
     if !exists(&database)? {
         let log = database.with_extension("db-wal");
         let snapshots = directory.snapshots();
-        let traces =
-            [(made, directory.mark()), (exists(&log)?, log), (exists(&snapshots)?, snapshots)];
+        let snapshotted = !Snapshots::of(snapshots.clone()).list_all()?.is_empty();
+        let traces = [(made, directory.mark()), (exists(&log)?, log), (snapshotted, snapshots)];
         return match traces.into_iter().find(|(there, _)| *there) {
             None => Ok(true),
             Some((_, trace)) => {
