@@ -8,7 +8,7 @@ use crate::journal::snapshot::Snapshots;
 use crate::journal::{self, Directory, Journal, Recovered};
 use crate::market::{self, Keeping, Markets, Scribe, SystemClock};
 use crate::proto::DESCRIPTORS;
-use crate::proto::v1::event_service_server::EventServiceServer;
+use crate::proto::encoded::event_service_server::EventServiceServer;
 use crate::proto::v1::market_service_server::MarketServiceServer;
 use crate::proto::v1::matching_service_server::MatchingServiceServer;
 use crate::proto::v1::pool_service_server::PoolServiceServer;

@@ -217,3 +217,58 @@ fn equal_partners_gain_by_waiting() {
     assert!(last_minute < 0.75 * continuous, "{last_minute}% at the last minute");
     assert_eq!(policies[0]["value"], Value::Null);
 }
+
+/// Goal: a server takes workers in, every one of them, and says what it took; the journal's
+/// commits are counted, and there are none without a journal.
+#[test]
+fn ingest_measures_a_server() {
+    let small = ["bench", "ingest", "--workers", "3000", "--seconds", "1", "--json"];
+    let durable = json(&ok(&[&small[..], &["--in-flight", "8"]].concat()));
+    let ephemeral = json(&ok(&[&small[..], &["--ephemeral"]].concat()));
+    let help = ok(&["bench", "ingest", "--help"]);
+    for key in durable.as_object().unwrap().keys() {
+        assert!(help.contains(key.as_str()), "{key} is not in {help}");
+    }
+    for figures in [&durable, &ephemeral] {
+        assert_eq!(figures["workers"], 3_000);
+        for key in ["import_workers_per_s", "upserts", "upserts_per_s", "peak_rss_bytes"] {
+            assert!(number(figures, key) > 0.0, "{key} in {figures}");
+        }
+        let (p50, p99) = (number(figures, "upsert_p50_us"), number(figures, "upsert_p99_us"));
+        assert!(0.0 < p50 && p50 <= p99 && p99 <= number(figures, "upsert_max_us"), "{figures}");
+        let commits = number(figures, "import_fsyncs") + number(figures, "upsert_fsyncs");
+        assert_eq!(number(figures, "fsyncs"), commits);
+    }
+    assert_eq!((&durable["durable"], &durable["in_flight"]), (&true.into(), &8.into()));
+    // Two batches of the import, which may share a commit; then many calls share each.
+    assert!((1.0..=2.0).contains(&number(&durable, "import_fsyncs")), "{durable}");
+    let commits = number(&durable, "upsert_fsyncs");
+    assert!(commits >= 1.0 && commits <= number(&durable, "upserts"), "{durable}");
+    assert_eq!((&ephemeral["durable"], &ephemeral["fsyncs"]), (&false.into(), &0.into()));
+}
+
+/// Goal: events reach all subscribers, none is missing or comes twice (or the command had
+/// failed), and who does not read is cut with its position. Method: in the smallest form,
+/// with messages of several chunks too.
+#[test]
+fn fanout_measures_a_server() {
+    let small = ["bench", "fanout", "--seconds", "1", "--connections", "2", "--json"];
+    let fanout = |more: &[&str]| json(&ok(&[&small[..], more].concat()));
+    let stalled = fanout(&["--subscribers", "12", "--stalled", "1", "--stall-seconds", "1"]);
+    assert_eq!((&stalled["stalled"], &stalled["cut"]), (&1.into(), &1.into()));
+    let chunks = fanout(&["--subscribers", "3", "--batch", "4000", "--ephemeral"]);
+    assert_eq!((&chunks["stalled"], &chunks["cut"]), (&0.into(), &0.into()));
+    let help = ok(&["bench", "fanout", "--help"]);
+    for (figures, subscribers, batch) in [(&stalled, 12, 100), (&chunks, 3, 4_000)] {
+        assert_eq!(figures["subscribers"], subscribers);
+        assert_eq!(figures["batch"], batch);
+        for key in ["deliveries", "deliveries_per_s", "events", "peak_rss_bytes"] {
+            assert!(number(figures, key) > 0.0, "{key} in {figures}");
+        }
+        for key in figures.as_object().unwrap().keys() {
+            assert!(help.contains(key.as_str()), "{key} is not in {help}");
+        }
+    }
+    let many = ["bench", "fanout", "--subscribers", "300", "--connections", "1"];
+    assert!(fails(&many, 2).contains("--connections 1"));
+}

@@ -18,6 +18,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 /// Receive windows, so that long pages do not wait for the default 64 KiB at a time.
 const WINDOW_BYTES: u32 = 1 << 20;
+/// Frames that are received, so that a message of usual size is one piece.
+const FRAME_BYTES: u32 = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,6 +79,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .max_frame_size(FRAME_BYTES)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(4 * WINDOW_BYTES);
         let channel = endpoint.connect().await.map_err(|error| {
@@ -91,6 +94,11 @@ impl Client {
     /// The address connected to.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The connection itself, for calls that the clients below do not make.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     /// Markets and their places.

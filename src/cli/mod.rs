@@ -10,7 +10,7 @@
 //! | `events` | following a stream across reconnections; events in one line |
 //! | `rounds` | starting a round, awaiting it; verifying |
 //! | `local` | a server in this process |
-//! | `process` | what the process has used |
+//! | `process` | what processes have used |
 //!
 //! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
 
@@ -116,7 +116,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Explain(args) => explain::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
-        Command::Bench(args) => bench::run(&args, output),
+        Command::Bench(args) => bench::run(&args, output).await,
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
     }

@@ -134,6 +134,21 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
+/// A result whose violation is put in its place.
+pub trait Within {
+    /// The violation as it is seen from around it. The place is named only if there is a
+    /// violation: most of what comes in is right, and has many places.
+    #[must_use]
+    fn within(self, place: impl FnOnce() -> String) -> Self;
+}
+
+impl<T> Within for Result<T, Violation> {
+    #[inline]
+    fn within(self, place: impl FnOnce() -> String) -> Self {
+        self.map_err(|violation| violation.within(&place()))
+    }
+}
+
 /// Refuses a number outside `low..=high`.
 pub fn in_range<T: PartialOrd + fmt::Display>(
     field: &str,

@@ -6,6 +6,7 @@
 
 use super::error::Violation;
 use super::limits::NAME_BYTES_MAX;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -54,11 +55,13 @@ uuid_id! {
     RequestId,
 }
 
+// Most names are shorter than 24 bytes and stand in place: a worker comes in with two
+// dozen of them, and an allocation for each would be a good part of reading one.
 macro_rules! name_id {
     ($(#[$doc:meta] $name:ident,)*) => {$(
         #[$doc]
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name(Box<str>);
+        pub struct $name(CompactString);
 
         impl $name {
             /// Reads the name in `field` of a request: 1..64 bytes of `A-Za-z0-9._-`.

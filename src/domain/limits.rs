@@ -75,6 +75,8 @@ pub const BATCH_MAX: usize = 10_000;
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Largest chunk of events in one message of a stream, in bytes.
 pub const EVENT_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Bytes of encoded chunks that are kept for who subscribes to the same, per market.
+pub const RECENT_CHUNKS_BYTES_MAX: usize = 4 << 20;
 /// Values in each list of a `Watch` filter.
 pub const FILTER_VALUES_MAX: usize = 1_000;
 /// Shortest and longest silence after which a `Watch` sends a checkpoint, in milliseconds.

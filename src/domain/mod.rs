@@ -35,14 +35,15 @@ pub type SharedLabels = Option<Arc<Labels>>;
 
 /// Refuses labels that are too many or too long.
 fn check_labels(labels: &[(Box<str>, Box<str>)]) -> Result<(), Violation> {
+    use error::Within;
     error::at_most("labels", labels.len(), limits::LABELS_MAX)?;
     for (key, value) in labels {
-        let field = format!("labels[{key}]");
+        let place = || format!("labels[{key}]");
         if key.is_empty() {
-            return Err(Violation::invalid(field, "has an empty key"));
+            return Err(Violation::invalid(place(), "has an empty key"));
         }
-        error::text(&field, key, limits::LABEL_KEY_BYTES_MAX)?;
-        error::text(&field, value, limits::LABEL_VALUE_BYTES_MAX)?;
+        error::text("", key, limits::LABEL_KEY_BYTES_MAX).within(place)?;
+        error::text("", value, limits::LABEL_VALUE_BYTES_MAX).within(place)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Vacancies: jobs with openings.
 
-use super::error::{Reason, Violation, at_most, in_range, text};
+use super::error::{Reason, Violation, Within, at_most, in_range, text};
 use super::ids::{CityIx, CityName, Millis, SkillIx, SkillName, VacancyId, WorkerId};
 use super::limits::{
     FIT_MAX, MONEY_MAX, OPENINGS_MAX, REQUIREMENTS_MAX, SKILL_LEVEL_MAX, TEXT_BYTES_MAX, WEIGHT_MAX,
@@ -60,15 +60,13 @@ impl VacancySpec {
         in_range("salary", self.salary, 1, MONEY_MAX)?;
         at_most("requirements", self.requirements.len(), REQUIREMENTS_MAX)?;
         for (i, requirement) in self.requirements.iter().enumerate() {
-            let field = |name: &str| format!("requirements[{i}].{name}");
-            in_range(&field("desired_level"), requirement.desired_level, 1, SKILL_LEVEL_MAX)?;
-            in_range(&field("weight"), requirement.weight, 1, WEIGHT_MAX)?;
-            in_range(
-                &field("minimum_level"),
-                requirement.minimum_level.unwrap_or(0),
-                0,
-                SKILL_LEVEL_MAX,
-            )?;
+            let RequirementSpec { desired_level, weight, minimum_level, .. } = requirement;
+            in_range("desired_level", *desired_level, 1, SKILL_LEVEL_MAX)
+                .and_then(|()| in_range("weight", *weight, 1, WEIGHT_MAX))
+                .and_then(|()| {
+                    in_range("minimum_level", minimum_level.unwrap_or(0), 0, SKILL_LEVEL_MAX)
+                })
+                .within(|| format!("requirements[{i}]"))?;
         }
         if let Some(skill) = first_duplicate(self.requirements.iter().map(|r| &r.skill)) {
             return Err(Violation::new(

@@ -1,6 +1,6 @@
 //! Workers: people looking for a job.
 
-use super::error::{Reason, Violation, at_most, in_range};
+use super::error::{Reason, Violation, Within, at_most, in_range};
 use super::ids::{CityIx, CityName, Millis, SkillIx, SkillName, VacancyId, WorkerId};
 use super::limits::{
     COST_PERCENT_MAX, MOBILITY_CITIES_MAX, MONEY_MAX, SKILL_LEVEL_MAX, WORKER_SKILLS_MAX,
@@ -49,7 +49,7 @@ impl WorkerSpec {
     pub fn check(&self) -> Result<(), Violation> {
         at_most("skills", self.skills.len(), WORKER_SKILLS_MAX)?;
         for (i, (_, level)) in self.skills.iter().enumerate() {
-            in_range(&format!("skills[{i}].level"), *level, 0, SKILL_LEVEL_MAX)?;
+            in_range("level", *level, 0, SKILL_LEVEL_MAX).within(|| format!("skills[{i}]"))?;
         }
         if let Some(skill) = first_duplicate(self.skills.iter().map(|(skill, _)| skill)) {
             return Err(Violation::new(

@@ -7,6 +7,7 @@ use super::{Event, Filter};
 use crate::domain::{Millis, Revision};
 use crate::mutants::active;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Events of one message. So many of the largest stay below the limit of a chunk
@@ -22,11 +23,20 @@ const SKIPPED_BATCHES_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Chunk {
     batch: Arc<Batch>,
-    indices: Vec<u32>,
+    indices: Indices,
     /// Whether no later event of the revision passes the filter.
     pub last_in_revision: bool,
     /// Where to resume after this chunk.
     pub next: Position,
+}
+
+/// Which events of a batch.
+#[derive(Debug)]
+enum Indices {
+    /// All of these.
+    All(Range<u32>),
+    /// These, ascending.
+    Some(Vec<u32>),
 }
 
 impl Chunk {
@@ -40,9 +50,23 @@ impl Chunk {
         self.batch.at
     }
 
+    /// Where its first event stands. With the filter, that says which events it has.
+    pub fn begins(&self) -> Position {
+        let first = match &self.indices {
+            Indices::All(indices) => Some(indices.start),
+            Indices::Some(indices) => indices.first().copied(),
+        };
+        Position { revision: self.batch.revision, index: first.unwrap_or_default() }
+    }
+
     /// The events with their numbers, in order.
     pub fn events(&self) -> impl Iterator<Item = (u32, &Event)> {
-        self.indices.iter().map(|index| (*index, &self.batch.events[*index as usize]))
+        let (all, some) = match &self.indices {
+            Indices::All(indices) => (indices.clone(), &[][..]),
+            Indices::Some(indices) => (0..0, &indices[..]),
+        };
+        let indices = all.chain(some.iter().copied());
+        indices.map(|index| (index, &self.batch.events[index as usize]))
     }
 }
 
@@ -61,15 +85,15 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Cursor {
     position: Position,
-    filter: Filter,
+    filter: Arc<Filter>,
     /// From the position on, if the log does not have it any more.
     recalled: VecDeque<Arc<Batch>>,
 }
 
 impl Cursor {
     /// A cursor that reads from `position` on (see [`Log::resolve`]).
-    pub fn new(position: Position, filter: Filter) -> Self {
-        Self { position, filter, recalled: VecDeque::new() }
+    pub fn new(position: Position, filter: impl Into<Arc<Filter>>) -> Self {
+        Self { position, filter: filter.into(), recalled: VecDeque::new() }
     }
 
     /// Where the cursor is: everything before this that passes the filter was returned.
@@ -119,6 +143,29 @@ impl Cursor {
     /// The events of `batch` from the cursor on that pass; none leaves the cursor
     /// after the batch.
     fn chunk_of(&mut self, batch: Arc<Batch>, limit: usize) -> Option<Chunk> {
+        let (indices, next) = if self.filter.passes_all() {
+            self.all_of(&batch, limit)
+        } else {
+            self.some_of(&batch, limit)
+        };
+        let after = Position::start_of(batch.revision.next());
+        let next = next.map_or(after, |index| Position { revision: batch.revision, index });
+        self.position = next;
+        let last_in_revision = next == after || active("last-in-revision-early");
+        indices.map(|indices| Chunk { batch, indices, last_in_revision, next })
+    }
+
+    /// The next events of a batch, and the number of the one after them that passes.
+    fn all_of(&self, batch: &Batch, limit: usize) -> (Option<Indices>, Option<u32>) {
+        let count = batch.events.len() as u32;
+        let from = self.position.index.min(count);
+        let to = from + (count - from).min(limit as u32);
+        let next = to + u32::from(active("chunk-border-skips-one") && to - from == limit as u32);
+        ((to > from).then_some(Indices::All(from..to)), (next < count).then_some(next))
+    }
+
+    /// The next events of a batch that pass, and the number of the one after them.
+    fn some_of(&self, batch: &Batch, limit: usize) -> (Option<Indices>, Option<u32>) {
         let from = self.position.index;
         let passing = (from..).zip(&batch.events[from as usize..]);
         let mut passing =
@@ -126,15 +173,7 @@ impl Cursor {
         let indices: Vec<u32> = passing.by_ref().take(limit).collect();
         let skipped = usize::from(active("chunk-border-skips-one") && indices.len() == limit);
         passing.by_ref().take(skipped).for_each(drop);
-        let after = Position::start_of(batch.revision.next());
-        let next =
-            passing.next().map_or(after, |index| Position { revision: batch.revision, index });
-        drop(passing);
-        self.position = next;
-        if indices.is_empty() {
-            return None;
-        }
-        let last_in_revision = next == after || active("last-in-revision-early");
-        Some(Chunk { batch, indices, last_in_revision, next })
+        let next = passing.next();
+        ((!indices.is_empty()).then_some(Indices::Some(indices)), next)
     }
 }

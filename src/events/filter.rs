@@ -133,7 +133,7 @@ impl Event {
 }
 
 /// Which events a subscriber wants: those that match every list that is not empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Kinds.
     pub kinds: HashSet<Kind>,
@@ -146,6 +146,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether the subscriber wants every event.
+    pub fn passes_all(&self) -> bool {
+        let Self { kinds, cities, workers, vacancies } = self;
+        kinds.is_empty() && cities.is_empty() && workers.is_empty() && vacancies.is_empty()
+    }
+
     /// Whether the subscriber wants the event.
     pub fn passes(&self, event: &Event) -> bool {
         (self.kinds.is_empty() || self.kinds.contains(&event.kind()))

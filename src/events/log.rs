@@ -20,7 +20,7 @@ const DISCARDED_AT_ONCE_MAX: usize = 256;
 
 /// A place in the total order of events: the event `index` of `revision`, or the
 /// place after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The revision.
     pub revision: Revision,

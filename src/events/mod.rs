@@ -8,11 +8,13 @@ mod cursor;
 mod filter;
 mod foreseen;
 mod log;
+mod recent;
 
 pub use cursor::{Chunk, Cursor, Next};
 pub use filter::{Filter, Kind};
 pub use foreseen::Foreseen;
 pub use log::{Batch, Log, Missed, Position, Retention};
+pub use recent::{Audience, Recent};
 
 use crate::domain::{
     City, CityIx, MoveCost, Region, Revision, RoundId, Settings, VacancyId, VacancySlot, WorkerId,

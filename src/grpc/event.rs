@@ -1,39 +1,28 @@
 //! `EventService`: streams what happens.
 //!
-//! Each subscriber is a task with a cursor over the market's log. It hands messages to
-//! the connection one by one and only as fast as the connection takes them, so a slow
-//! subscriber holds back nobody and costs the market nothing.
+//! Here is what they ask for; each of them is served by a task of its own (`subscriber`).
 
 use super::deadline::Deadline;
 use super::status::{Answer, refuse, refuse_with};
+use super::subscriber::{Delivery, Wish, deliver};
 use super::{Shared, parse, render};
 use crate::domain::error::in_range;
 use crate::domain::{
     CityName, Geography, Incarnation, Reason, Revision, VacancyId, Violation, WorkerId, limits,
 };
-use crate::events::{Chunk, Cursor, Filter, Kind, Missed, Next, Position};
-use crate::market::{Market, Recall, Subscription};
+use crate::events::{Cursor, Filter, Kind, Missed, Next, Position};
+use crate::market::{Market, Recall};
 use crate::mutants::active;
+use crate::proto::encoded::event_service_server::EventService;
 use crate::proto::v1 as pb;
-use crate::proto::v1::event_service_server::EventService;
 use crate::proto::v1::watch_request::Start;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::time::Instant;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 /// `EventService` over the server's markets.
 #[derive(Clone)]
 pub struct Events(pub Shared);
-
-/// Messages on their way to one connection.
-const MESSAGES_WAITING: usize = 4;
 
 #[tonic::async_trait]
 impl EventService for Events {
@@ -46,28 +35,12 @@ impl EventService for Events {
         let deadline = request.extensions().get::<Deadline>().and_then(|deadline| deadline.0);
         let request = request.into_inner();
         let market = self.0.market(&request.market)?;
-        let position = start(&market, request.start.as_ref()).await?;
+        let start = start(&market, request.start.as_ref()).await?;
         let filter = filter(&market, request.filter.as_ref())?;
         let checkpoint = checkpoint(request.checkpoint_interval_ms).map_err(refuse)?;
-        let counted = (
-            market.subscribe(self.0.subscribers_per_market_max).map_err(refuse)?,
-            ServerSubscription::new(&self.0)?,
-        );
-        let (messages, waiting) = mpsc::channel(MESSAGES_WAITING);
-        let last = Arc::new(Mutex::new(None));
-        let subscriber = Subscriber {
-            cursor: Cursor::new(position, filter),
-            delivered: position,
-            market,
-            shared: self.0.clone(),
-            checkpoint,
-            deadline,
-            messages,
-            last: last.clone(),
-            _counted: counted,
-        };
-        tokio::spawn(subscriber.run());
-        Ok(Response::new(Delivery { waiting, last, ended: false }))
+        let audience = market.recent().join(filter);
+        let wish = Wish { start, audience, checkpoint, deadline };
+        Ok(Response::new(deliver(&self.0, market, wish)?))
     }
 
     async fn list_events(
@@ -121,7 +94,7 @@ impl EventService for Events {
 }
 
 /// A head that names all that events up to `revision` refer to.
-async fn naming(
+pub(super) async fn naming(
     market: &Market,
     known: &Arc<crate::state::Head>,
     revision: Revision,
@@ -130,220 +103,6 @@ async fn naming(
         known.clone()
     } else {
         super::head_naming(market, revision).await
-    }
-}
-
-/// One subscriber: a cursor, and where its messages go.
-struct Subscriber {
-    market: Arc<Market>,
-    shared: Shared,
-    cursor: Cursor,
-    /// Where to resume after the last message that was handed over.
-    delivered: Position,
-    checkpoint: Duration,
-    deadline: Option<Instant>,
-    messages: mpsc::Sender<pb::WatchResponse>,
-    last: Arc<Mutex<Option<Status>>>,
-    _counted: (Subscription, ServerSubscription),
-}
-
-impl Subscriber {
-    /// Delivers until something ends the stream, and leaves the reason behind.
-    async fn run(mut self) {
-        if let Err(status) = self.deliver().await {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
-        }
-        // Dropping the sender lets the stream come to its end, and so to the reason.
-    }
-
-    /// `Ok` if the caller left; the status that ends the stream otherwise.
-    async fn deliver(&mut self) -> Answer<()> {
-        let mut heads = self.market.watch_head();
-        let mut head = heads.borrow_and_update().clone();
-        let mut silence = Instant::now();
-        loop {
-            self.check_end()?;
-            // Only what the head has seen: cities of later events may not have names yet.
-            if self.cursor.position().revision > head.revision {
-                let due = silence + self.checkpoint;
-                tokio::select! {
-                    changed = heads.changed() => {
-                        if changed.is_err() {
-                            return Err(self.deleted());
-                        }
-                        head = heads.borrow_and_update().clone();
-                        if active("polls-the-newest") {
-                            self.cursor.jump(Position::start_of(head.revision));
-                        }
-                    }
-                    () = tokio::time::sleep_until(due) => {
-                        silence = Instant::now();
-                        if !self.send(self.checkpoint_message()).await? {
-                            return Ok(());
-                        }
-                    }
-                    () = ended(self.deadline) => {}
-                    () = self.shared.stopping.cancelled() => {}
-                    () = self.market.closed().cancelled() => {}
-                    () = self.messages.closed() => return Ok(()),
-                }
-                continue;
-            }
-            let market = self.market.clone();
-            let next = advance(&market, &mut self.cursor, usize::MAX).await?;
-            let message = match next {
-                Next::Chunk(chunk) => {
-                    // The cursor passes over what the filter does not want, and may so
-                    // have come to a revision whose cities this head cannot name.
-                    head = naming(&self.market, &head, chunk.revision()).await;
-                    Some(self.events_message(&chunk, &head))
-                }
-                Next::Skipped => Some(self.checkpoint_message()),
-                Next::CaughtUp => None,
-            };
-            if let Some(message) = message {
-                silence = Instant::now();
-                let inside = active("checkpoint-in-a-revision") && !message.last_in_revision;
-                if !self.send(message).await? {
-                    return Ok(());
-                }
-                if inside && !self.send(self.checkpoint_message()).await? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Whether the stream must end now: deadline, server or market.
-    fn check_end(&self) -> Answer<()> {
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Err(self.end(Reason::DeadlineExceeded, "the call's deadline passed"));
-        }
-        if self.shared.stopping.is_cancelled() {
-            return Err(
-                self.end(Reason::ShuttingDown, "the server is stopping; resume from the position")
-            );
-        }
-        if self.market.closed().is_cancelled() {
-            return Err(self.deleted());
-        }
-        Ok(())
-    }
-
-    fn deleted(&self) -> Status {
-        self.end(Reason::MarketNotFound, "the market is deleted")
-    }
-
-    /// The status that ends the stream, with the position to resume from.
-    fn end(&self, reason: Reason, message: &str) -> Status {
-        ended_at(&self.market, self.delivered, Violation::new(reason, "", message))
-    }
-
-    /// Hands a message over. False if the caller left; an error if the connection
-    /// accepts nothing for too long, or the stream must end while it waits.
-    async fn send(&mut self, message: pb::WatchResponse) -> Answer<bool> {
-        let next = message
-            .next
-            .as_ref()
-            .map(|next| Position { revision: Revision(next.revision), index: next.index });
-        let sent = tokio::select! {
-            sent = self.messages.send_timeout(message, self.shared.stall) => sent,
-            () = ended(self.deadline) => return self.check_end().map(|()| true),
-            () = self.shared.stopping.cancelled() => return self.check_end().map(|()| true),
-        };
-        match sent {
-            Ok(()) => {
-                self.delivered = next.unwrap_or(self.delivered);
-                Ok(true)
-            }
-            Err(SendTimeoutError::Closed(_)) => Ok(false),
-            Err(SendTimeoutError::Timeout(_)) if active("stalled-loses-messages") => Ok(true),
-            Err(SendTimeoutError::Timeout(_)) => {
-                let message =
-                    "the connection accepted nothing for too long; resume from the position";
-                Err(self.end(Reason::SubscriberStalled, message))
-            }
-        }
-    }
-
-    fn events_message(&self, chunk: &Chunk, head: &crate::state::Head) -> pb::WatchResponse {
-        let events = chunk.events().map(|(index, event)| {
-            render::event(event, Position { revision: chunk.revision(), index }, chunk.at(), head)
-        });
-        pb::WatchResponse {
-            events: events.collect(),
-            last_in_revision: chunk.last_in_revision,
-            next: Some(render::position(&self.market, chunk.next)),
-            checkpoint: false,
-        }
-    }
-
-    fn checkpoint_message(&self) -> pb::WatchResponse {
-        let newest = active("checkpoint-is-the-newest").then(|| self.market.log().end());
-        pb::WatchResponse {
-            events: Vec::new(),
-            last_in_revision: false,
-            next: Some(render::position(&self.market, newest.unwrap_or(self.cursor.position()))),
-            checkpoint: true,
-        }
-    }
-}
-
-/// Waits for a deadline, for ever if there is none.
-async fn ended(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What the connection reads: the messages, and after the last of them the reason why
-/// there are no more.
-pub struct Delivery {
-    waiting: mpsc::Receiver<pb::WatchResponse>,
-    last: Arc<Mutex<Option<Status>>>,
-    ended: bool,
-}
-
-impl Stream for Delivery {
-    type Item = Result<pb::WatchResponse, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.waiting.poll_recv(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
-            Poll::Ready(None) if self.ended => Poll::Ready(None),
-            Poll::Ready(None) => {
-                self.ended = true;
-                let status = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
-                // A stream without an end must never end as if all were well.
-                let broken =
-                    || refuse(Violation::new(Reason::Internal, "", "the subscriber's task failed"));
-                Poll::Ready(Some(Err(status.unwrap_or_else(broken))))
-            }
-        }
-    }
-}
-
-/// A subscriber of the server, counted until this is dropped.
-struct ServerSubscription(Arc<AtomicUsize>);
-
-impl ServerSubscription {
-    fn new(shared: &Shared) -> Answer<Self> {
-        let before = shared.subscribers.fetch_add(1, Ordering::Relaxed);
-        let subscription = Self(shared.subscribers.clone());
-        if before >= shared.subscribers_max {
-            let message =
-                format!("the server has {} subscribers, its limit", shared.subscribers_max);
-            return Err(refuse(Violation::new(Reason::LimitReached, "", message)));
-        }
-        Ok(subscription)
-    }
-}
-
-impl Drop for ServerSubscription {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -378,7 +137,7 @@ async fn start(market: &Market, start: Option<&Start>) -> Answer<Position> {
 }
 
 /// Moves a cursor on, through the journal where the log does not have its position.
-async fn advance(market: &Market, cursor: &mut Cursor, limit: usize) -> Answer<Next> {
+pub(super) async fn advance(market: &Market, cursor: &mut Cursor, limit: usize) -> Answer<Next> {
     loop {
         match cursor.advance_by(market.log(), limit) {
             Err(Missed::Archived) => {
@@ -441,7 +200,7 @@ fn missed_status(market: &Market, missed: Missed) -> Status {
 }
 
 /// A status that carries a position.
-fn ended_at(market: &Market, at: Position, violation: Violation) -> Status {
+pub(super) fn ended_at(market: &Market, at: Position, violation: Violation) -> Status {
     refuse_with(
         violation,
         &[
@@ -487,21 +246,4 @@ fn read_filter(market: &Market, asked: &pb::EventFilter) -> Result<Filter, Viola
         filter.vacancies.insert(VacancyId::parse(&format!("filter.vacancy_ids[{i}]"), id)?);
     }
     Ok(filter)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio_stream::StreamExt;
-
-    /// Goal: a stream whose task is gone without a word ends with an error, once.
-    #[tokio::test]
-    async fn a_stream_never_ends_silently() {
-        let (messages, waiting) = mpsc::channel(1);
-        drop(messages);
-        let mut delivery = Delivery { waiting, last: Arc::default(), ended: false };
-        let status = delivery.next().await.unwrap().unwrap_err();
-        assert_eq!(status.code(), tonic::Code::Internal);
-        assert!(delivery.next().await.is_none());
-    }
 }

@@ -11,6 +11,7 @@ mod pool;
 mod render;
 pub mod specs;
 mod status;
+mod subscriber;
 
 pub use deadline::{Deadline, DeadlineLayer};
 pub use event::Events;

@@ -3,7 +3,7 @@
 
 use super::render::item_error;
 use super::status::{Answer, refuse, refuse_all};
-use crate::domain::error::at_most;
+use crate::domain::error::{Within, at_most};
 use crate::domain::limits::{BATCH_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{
     CapOrder, CityName, CitySpec, Clearing, Confirmations, Labels, Millis, MobilitySpec,
@@ -201,8 +201,9 @@ pub fn worker(worker: &pb::Worker, made: Option<Uuid>) -> Result<WorkerSpec, Vio
     };
     let mut skills = Vec::with_capacity(worker.skills.len());
     for (i, skill) in worker.skills.iter().enumerate() {
-        let name = SkillName::parse(&format!("skills[{i}].skill"), &skill.skill)?;
-        skills.push((name, level(&format!("skills[{i}].level"), skill.level)?));
+        let place = || format!("skills[{i}]");
+        let name = SkillName::parse("skill", &skill.skill).within(place)?;
+        skills.push((name, level("level", skill.level).within(place)?));
     }
     let mobility = worker.mobility.as_ref();
     let spec = WorkerSpec {
@@ -235,8 +236,8 @@ fn mobility_scope(mobility: &pb::Mobility) -> Result<MobilitySpec, Violation> {
         Scope::HomeOnly => Ok(MobilitySpec::HomeOnly),
         Scope::Listed => {
             let cities = mobility.cities.iter().enumerate();
-            let cities =
-                cities.map(|(i, name)| CityName::parse(&format!("mobility.cities[{i}]"), name));
+            let place = |i| move || format!("mobility.cities[{i}]");
+            let cities = cities.map(|(i, name)| CityName::parse("", name).within(place(i)));
             Ok(MobilitySpec::Listed(cities.collect::<Result<_, _>>()?))
         }
     }
@@ -250,16 +251,7 @@ pub fn vacancy(vacancy: &pb::Vacancy, made: Option<Uuid>) -> Result<VacancySpec,
     };
     let mut requirements = Vec::with_capacity(vacancy.requirements.len());
     for (i, requirement) in vacancy.requirements.iter().enumerate() {
-        let field = |name: &str| format!("requirements[{i}].{name}");
-        requirements.push(RequirementSpec {
-            skill: SkillName::parse(&field("skill"), &requirement.skill)?,
-            desired_level: level(&field("desired_level"), requirement.desired_level)?,
-            weight: narrow(&field("weight"), requirement.weight)?,
-            minimum_level: match requirement.minimum_level {
-                None => None,
-                Some(minimum) => Some(level(&field("minimum_level"), minimum)?),
-            },
-        });
+        requirements.push(self::requirement(requirement).within(|| format!("requirements[{i}]"))?);
     }
     let spec = VacancySpec {
         id,
@@ -277,6 +269,18 @@ pub fn vacancy(vacancy: &pb::Vacancy, made: Option<Uuid>) -> Result<VacancySpec,
     };
     spec.check()?;
     Ok(spec)
+}
+
+fn requirement(requirement: &pb::Requirement) -> Result<RequirementSpec, Violation> {
+    Ok(RequirementSpec {
+        skill: SkillName::parse("skill", &requirement.skill)?,
+        desired_level: level("desired_level", requirement.desired_level)?,
+        weight: narrow("weight", requirement.weight)?,
+        minimum_level: match requirement.minimum_level {
+            None => None,
+            Some(minimum) => Some(level("minimum_level", minimum)?),
+        },
+    })
 }
 
 /// A worker and a vacancy.
@@ -318,7 +322,8 @@ fn ranking<T>(
     let Some(ranking) = ranking else { return Ok(None) };
     at_most("ranking.ids", ranking.ids.len(), crate::domain::limits::RANKING_MAX)?;
     let ids = ranking.ids.iter().enumerate();
-    ids.map(|(i, id)| parse(&format!("ranking.ids[{i}]"), id)).collect::<Result<_, _>>().map(Some)
+    let place = |i| move || format!("ranking.ids[{i}]");
+    ids.map(|(i, id)| parse("", id).within(place(i))).collect::<Result<_, _>>().map(Some)
 }
 
 fn timestamp(

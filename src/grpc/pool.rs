@@ -22,9 +22,12 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct PoolRpc(pub Shared);
 
-/// Acknowledgements of an import that may wait for a client that does not read them.
-const ACKS_WAITING: usize = 16;
+/// Batches of an import that wait behind the one that is being applied. More would bring
+/// nothing: while one is applied the next is read. And others want their turn.
+const BATCHES_AHEAD: usize = 1;
 
+/// An acknowledgement that comes once its batch is applied.
+type Ack<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
 type Acks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// One id per item that brings none; `None` if all bring theirs.
@@ -94,44 +97,55 @@ fn import_market(
 }
 
 /// Answers each message of a bidirectional stream in order, until either side ends it
-/// or the server stops.
-fn acknowledge<P, R, F, Fut>(shared: Shared, mut incoming: Streaming<P>, mut answer: F) -> Acks<R>
+/// or the server stops. The next message is read while the one before it is applied: after
+/// an error some that were read may be applied and have no answer.
+fn acknowledge<P, R, F, Fut>(shared: Shared, mut incoming: Streaming<P>, mut enqueue: F) -> Acks<R>
 where
     P: Send + 'static,
     R: Send + 'static,
     F: FnMut(Shared, Option<Arc<Market>>, P) -> Fut + Send + 'static,
-    Fut: Future<Output = Answer<(Arc<Market>, R)>> + Send + 'static,
+    Fut: Future<Output = Answer<(Arc<Market>, Ack<R>)>> + Send + 'static,
 {
-    let (acks, outgoing) = mpsc::channel(ACKS_WAITING);
+    let (acks, outgoing) = mpsc::channel::<Ack<R>>(BATCHES_AHEAD);
     tokio::spawn(async move {
         let mut market = None;
         loop {
             let message = tokio::select! {
                 () = shared.stopping.cancelled() => {
                     let stopping = Violation::new(Reason::ShuttingDown, "", "the server is stopping");
-                    let _ = acks.send(Err(refuse(stopping))).await;
+                    let _ = acks.send(failed(refuse(stopping))).await;
                     return;
                 }
                 // Ended from outside, at its deadline: nothing that comes now is wanted.
                 () = acks.closed() => return,
                 message = incoming.next() => message,
             };
-            let result = match message {
+            let enqueued = match message {
                 None => return,
                 Some(Err(status)) => Err(super::deadline::right_status(status)),
-                Some(Ok(message)) => answer(shared.clone(), market.take(), message).await,
+                Some(Ok(message)) => enqueue(shared.clone(), market.take(), message).await,
             };
-            let failed = result.is_err();
-            let ack = result.map(|(of, ack)| {
-                market = Some(of);
-                ack
-            });
-            if acks.send(ack).await.is_err() || failed {
+            let sent = match enqueued {
+                Ok((of, ack)) => {
+                    market = Some(of);
+                    acks.send(ack).await
+                }
+                Err(status) => {
+                    let _ = acks.send(failed(status)).await;
+                    return;
+                }
+            };
+            if sent.is_err() {
                 return;
             }
         }
     });
-    Box::pin(ReceiverStream::new(outgoing))
+    Box::pin(ReceiverStream::new(outgoing).then(|ack| ack))
+}
+
+/// The acknowledgement of a message that was not taken.
+fn failed<R: Send + 'static>(status: Status) -> Ack<R> {
+    Box::pin(std::future::ready(Err(status)))
 }
 
 #[tonic::async_trait]
@@ -179,56 +193,64 @@ impl PoolService for PoolRpc {
         &self,
         request: Request<Streaming<pb::ImportWorkersRequest>>,
     ) -> Result<Response<Self::ImportWorkersStream>, Status> {
-        let answer = |shared: Shared,
-                      mut known: Option<Arc<Market>>,
-                      mut message: pb::ImportWorkersRequest| async move {
+        let enqueue = |shared: Shared,
+                       mut known: Option<Arc<Market>>,
+                       mut message: pb::ImportWorkersRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
             let sequence = std::mem::take(&mut message.sequence);
             // A batch is the same wherever in an import it stands.
             message.market = market.name().to_string();
             let key = request_key("ImportWorkers", &message.request_id, &message)?;
             let (command, errors) = worker_batch(&message.workers, message.reopen, false)?;
-            let outcome =
-                market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
-            let errors = item_errors(&outcome, errors);
-            let ack = pb::ImportWorkersResponse {
-                sequence,
-                revision: outcome.revision.0,
-                accepted: (message.workers.len() - errors.len()) as u32,
-                errors,
-                settlement: Some(render::settlement(&outcome)),
-            };
+            let count = message.workers.len();
+            let bytes = message.encoded_len();
+            let enqueued = market.enqueue(command, key, bytes).await.map_err(refuse_market)?;
+            let ack: Ack<_> = Box::pin(async move {
+                let outcome = enqueued.wait().await.map_err(refuse_market)?;
+                let errors = item_errors(&outcome, errors);
+                Ok(pb::ImportWorkersResponse {
+                    sequence,
+                    revision: outcome.revision.0,
+                    accepted: (count - errors.len()) as u32,
+                    errors,
+                    settlement: Some(render::settlement(&outcome)),
+                })
+            });
             Ok((market, ack))
         };
-        Ok(Response::new(acknowledge(self.0.clone(), request.into_inner(), answer)))
+        Ok(Response::new(acknowledge(self.0.clone(), request.into_inner(), enqueue)))
     }
 
     async fn import_vacancies(
         &self,
         request: Request<Streaming<pb::ImportVacanciesRequest>>,
     ) -> Result<Response<Self::ImportVacanciesStream>, Status> {
-        let answer = |shared: Shared,
-                      mut known: Option<Arc<Market>>,
-                      mut message: pb::ImportVacanciesRequest| async move {
+        let enqueue = |shared: Shared,
+                       mut known: Option<Arc<Market>>,
+                       mut message: pb::ImportVacanciesRequest| async move {
             let market = import_market(&shared, &mut known, &message.market)?;
             let sequence = std::mem::take(&mut message.sequence);
             // A batch is the same wherever in an import it stands.
             message.market = market.name().to_string();
             let key = request_key("ImportVacancies", &message.request_id, &message)?;
             let (command, errors) = vacancy_batch(&message.vacancies, false)?;
-            let outcome =
-                market.submit(command, key, message.encoded_len()).await.map_err(refuse_market)?;
-            let errors = item_errors(&outcome, errors);
-            let ack = pb::ImportVacanciesResponse {
-                sequence,
-                revision: outcome.revision.0,
-                accepted: (message.vacancies.len() - errors.len()) as u32,
-                errors,
-                settlement: Some(render::settlement(&outcome)),
-            };
+            let count = message.vacancies.len();
+            let bytes = message.encoded_len();
+            let enqueued = market.enqueue(command, key, bytes).await.map_err(refuse_market)?;
+            let ack: Ack<_> = Box::pin(async move {
+                let outcome = enqueued.wait().await.map_err(refuse_market)?;
+                let errors = item_errors(&outcome, errors);
+                Ok(pb::ImportVacanciesResponse {
+                    sequence,
+                    revision: outcome.revision.0,
+                    accepted: (count - errors.len()) as u32,
+                    errors,
+                    settlement: Some(render::settlement(&outcome)),
+                })
+            });
             Ok((market, ack))
         };
-        Ok(Response::new(acknowledge(self.0.clone(), request.into_inner(), answer)))
+        Ok(Response::new(acknowledge(self.0.clone(), request.into_inner(), enqueue)))
     }
 
     async fn withdraw_workers(

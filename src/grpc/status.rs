@@ -161,6 +161,9 @@ pub fn refuse_all(violations: &[Violation], mut metadata: HashMap<String, String
 
 /// A text short enough to be quoted, cut between characters.
 pub fn clip(text: &str) -> String {
+    if text.len() <= STATUS_TEXT_BYTES_MAX {
+        return text.to_owned();
+    }
     match text.char_indices().map(|(at, _)| at).find(|at| *at > STATUS_TEXT_BYTES_MAX) {
         Some(at) => format!("{}…", &text[..at]),
         None => text.to_owned(),

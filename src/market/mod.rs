@@ -28,7 +28,7 @@ pub use scribe::{Desk, Failure, Scribe, Step};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
-use crate::events::{Batch, Foreseen, Log, Missed, Position};
+use crate::events::{Batch, Foreseen, Log, Missed, Position, Recent};
 use crate::journal::Read;
 use crate::matching::Control;
 use crate::matching::live::Live;
@@ -82,6 +82,7 @@ pub struct Market {
     head: watch::Receiver<Arc<Head>>,
     pools: Pools,
     log: Log,
+    recent: Recent,
     /// Where history is kept that has left the log, if anywhere.
     archive: Option<Arc<dyn Read>>,
     pinned: Pinned,
@@ -124,6 +125,11 @@ impl Market {
     /// The retained history.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Chunks of it that were encoded lately.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Snapshots kept for page tokens.
@@ -188,6 +194,17 @@ impl Market {
         request: Option<RequestKey>,
         bytes: usize,
     ) -> Result<Arc<Outcome>, Error> {
+        self.enqueue(command, request, bytes).await?.wait().await
+    }
+
+    /// Takes a place in the queue for a command: those that come later are applied later.
+    /// Waits while the queue is full.
+    pub async fn enqueue(
+        &self,
+        command: Command,
+        request: Option<RequestKey>,
+        bytes: usize,
+    ) -> Result<Enqueued, Error> {
         let envelope = Box::new(Envelope { at: self.clock.now(), request, command });
         let bytes = bytes.clamp(1, QUEUE_BYTES_MAX) as u32;
         let room =
@@ -197,7 +214,7 @@ impl Market {
         slot.send(Message::Submit { envelope, room, reply });
         let depth = self.queue.max_capacity() - self.queue.capacity();
         self.queue_depth_max.fetch_max(depth, Ordering::Relaxed);
-        answer.await.map_err(|_| Error::Closed)?
+        Ok(Enqueued(answer))
     }
 
     /// History from a revision on that has left the log: some of it, at least one revision.
@@ -244,6 +261,16 @@ impl Market {
     }
 }
 
+/// A command that waits for its turn; it is applied whether anybody waits for it or not.
+pub struct Enqueued(oneshot::Receiver<Result<Arc<Outcome>, Error>>);
+
+impl Enqueued {
+    /// What it has done, once that is published.
+    pub async fn wait(self) -> Result<Arc<Outcome>, Error> {
+        self.0.await.map_err(|_| Error::Closed)?
+    }
+}
+
 /// Bytes of history that are recalled at once.
 const RECALLED_BYTES: u64 = 1 << 20;
 
@@ -261,6 +288,8 @@ pub struct Subscription(Arc<Market>);
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.0.subscribers.fetch_sub(1, Ordering::Relaxed);
+        if self.0.subscribers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.recent.clear();
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::touched::Touched;
 use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
 use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
-use crate::events::{Log, Retention};
+use crate::events::{Log, Recent, Retention};
 use crate::state::{Capacity, Command, Creation, Envelope, State};
 use dashmap::DashMap;
 use std::collections::VecDeque;
@@ -209,6 +209,7 @@ impl Markets {
             pools: Pools::default(),
             log,
             archive,
+            recent: Recent::default(),
             pinned: Pinned::default(),
             running: Mutex::new(None),
             last_cleared: RwLock::new(None::<Arc<LastCleared>>),

@@ -67,6 +67,9 @@ impl Default for Capacity {
     }
 }
 
+/// Skills by name: every skill of every worker that comes in is looked up here.
+type SkillsByName = HashMap<SkillName, SkillIx, foldhash::fast::RandomState>;
+
 /// The private state of one market: a [`View`] and what is needed to decide quickly.
 #[derive(Debug)]
 pub struct State {
@@ -76,7 +79,7 @@ pub struct State {
     vacancy_slots: Slots<VacancySlot>,
     labels: Shared<Labels>,
     titles: Shared<str>,
-    skills: HashMap<SkillName, SkillIx>,
+    skills: SkillsByName,
     deadlines: BTreeSet<(Millis, Subject)>,
     waiting: Waiting,
     outcomes: Outcomes,
@@ -120,7 +123,7 @@ impl State {
             vacancy_slots: Slots::default(),
             labels: Shared::default(),
             titles: Shared::default(),
-            skills: HashMap::default(),
+            skills: SkillsByName::default(),
             deadlines: BTreeSet::new(),
             waiting: Waiting::default(),
             outcomes: Outcomes::default(),

@@ -1,4 +1,4 @@
-//! `gale bench`: what the engine costs on this machine, without a server around it.
+//! `gale bench`: what things cost on this machine, the engine alone or a server as a whole.
 //!
 //! | file | for |
 //! |---|---|
@@ -6,11 +6,16 @@
 //! | `national` | the same for the whole country |
 //! | `lists` | published instances of explicit lists |
 //! | `updates` | changes of a market that is stable after every one |
+//! | `ingest` | a server that takes workers in |
+//! | `fanout` | a server whose events go to many subscribers |
 //! | `waiting` | a market in simulated time: what it is worth to wait before matches are made |
 //! | `growth` | `clear` at a row of sizes: the plot of docs/PERFORMANCE.md |
 //! | `market` | a generated market as a clearing's problem |
 //! | `run` | clearing it, checking it, and the figures of both |
 //! | `stream` | what happens to a market, change by change |
+//! | `served` | a server in a process of its own |
+//! | `wire` | calls and streams that leave messages encoded |
+//! | `subscribers` | those who receive, and what they check |
 //! | `rolling` | a market that people come to and leave in simulated time |
 //! | `policies` | when its matches are made and become final |
 //! | `draws` | the draws of a seed |
@@ -18,7 +23,9 @@
 
 mod clear;
 mod draws;
+mod fanout;
 mod growth;
+mod ingest;
 mod lists;
 mod market;
 mod national;
@@ -26,16 +33,20 @@ mod plot;
 mod policies;
 mod rolling;
 mod run;
+mod served;
 mod stream;
+mod subscribers;
 mod updates;
 mod waiting;
+mod wire;
 
 use super::error::Error;
 use super::output::Output;
 use crate::domain::Side;
 use crate::matching::Kernels;
+use std::time::Duration;
 
-/// Measures the engine on generated markets, without a server.
+/// Measures the engine on generated markets, or a server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Every figure is measured while the command runs; blocking pairs come from the independent check,
@@ -57,19 +68,28 @@ enum Command {
     Lists(lists::Args),
     Growth(growth::Args),
     Updates(updates::Args),
+    Ingest(ingest::Args),
+    Fanout(fanout::Args),
     Waiting(waiting::Args),
 }
 
-/// Runs the benchmark, which keeps all cores: nothing else waits in this process.
-pub fn run(args: &Args, output: Output) -> Result<(), Error> {
+/// Runs the benchmark. Those of the engine keep all cores: nothing else waits in this process.
+pub async fn run(args: &Args, output: Output) -> Result<(), Error> {
     match &args.command {
         Command::Clear(args) => clear::run(args, output),
         Command::National(args) => national::run(args, output),
         Command::Lists(args) => lists::run(args, output),
         Command::Growth(args) => growth::run(args, output),
         Command::Updates(args) => updates::run(args, output),
+        Command::Ingest(args) => ingest::run(args, output).await,
+        Command::Fanout(args) => fanout::run(args, output).await,
         Command::Waiting(args) => waiting::run(args, output),
     }
+}
+
+/// Microseconds with one decimal.
+fn micros(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e7).round() / 10.0
 }
 
 /// On how many threads.

@@ -4,7 +4,7 @@ use super::clear::ratio;
 use super::market;
 use super::run::timed;
 use super::stream::{Kind, Stream};
-use super::{CapsArg, Threads};
+use super::{CapsArg, Threads, micros};
 use crate::cli::error::Error;
 use crate::cli::generate::metros;
 use crate::cli::output::{Column, Output, Table, bar, thousands};
@@ -248,7 +248,6 @@ fn line<'s>(samples: impl Iterator<Item = &'s Sample>) -> Line {
     chains.sort_unstable();
     let Some(longest) = took.last() else { return Line::default() };
     let at = |percent: usize| (samples.len() - 1) * percent / 100;
-    let micros = |duration: Duration| (duration.as_secs_f64() * 1e7).round() / 10.0;
     Line {
         updates: samples.len() as u64,
         p50_us: micros(took[at(50)]),

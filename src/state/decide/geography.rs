@@ -25,7 +25,8 @@ impl State {
             draft,
             ("regions", "id"),
             batch,
-            |spec| (spec.id.clone(), spec.id.to_string()),
+            |spec| spec.id.clone(),
+            |spec| spec.id.to_string(),
             |spec, effects| {
                 self.check_cap(spec.intake_cap)?;
                 let known = scratch.region_named(spec.id.as_str());
@@ -70,7 +71,8 @@ impl State {
             draft,
             ("cities", "id"),
             batch,
-            |spec| (spec.id.clone(), spec.id.to_string()),
+            |spec| spec.id.clone(),
+            |spec| spec.id.to_string(),
             |spec, effects| {
                 self.check_cap(spec.intake_cap)?;
                 let known = scratch.city_named(spec.id.as_str());
@@ -115,11 +117,9 @@ impl State {
     ) -> Result<(), Refusal> {
         let geography = &*self.view.head.geography;
         let mut count = geography.move_cost_count();
-        let key = |spec: &MoveCostSpec| {
-            let pair = (spec.origin.clone(), spec.destination.clone());
-            (pair, format!("{} -> {}", spec.origin, spec.destination))
-        };
-        each(draft, ("move_costs", ""), batch, key, |spec, effects| {
+        let key = |spec: &MoveCostSpec| (spec.origin.clone(), spec.destination.clone());
+        let id = |spec: &MoveCostSpec| format!("{} -> {}", spec.origin, spec.destination);
+        each(draft, ("move_costs", ""), batch, key, id, |spec, effects| {
             let city = |field, name: &crate::domain::CityName| {
                 let ix = geography.city_named(name.as_str());
                 ix.ok_or_else(|| Geography::unknown_city(field, name))

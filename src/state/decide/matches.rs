@@ -36,7 +36,7 @@ impl State {
     ) -> Result<(), Refusal> {
         let mut taken = Taken::default();
         let places = self.view.capped_places();
-        each(draft, ("matches", "worker_id"), batch, match_key, |pair, effects| {
+        each(draft, ("matches", "worker_id"), batch, worker_of, worker_named, |pair, effects| {
             let (worker, vacancy) = self.named_pair(*pair)?;
             let row = self.view.worker(worker);
             let held = row.held.filter(|held| held.vacancy == vacancy).ok_or_else(no_match)?;
@@ -135,7 +135,7 @@ impl State {
         batch: &Batch<(WorkerId, VacancyId)>,
         draft: &mut Draft,
     ) -> Result<(), Refusal> {
-        each(draft, ("matches", "worker_id"), batch, match_key, |pair, effects| {
+        each(draft, ("matches", "worker_id"), batch, worker_of, worker_named, |pair, effects| {
             let (worker, vacancy) = self.named_pair(*pair)?;
             let row = self.view.worker(worker);
             row.held.filter(|held| held.vacancy == vacancy).ok_or_else(no_match)?;
@@ -165,8 +165,12 @@ impl State {
 }
 
 /// A worker stands at most once in a batch.
-fn match_key(pair: &(WorkerId, VacancyId)) -> (WorkerId, String) {
-    (pair.0, pair.0.to_string())
+fn worker_of(pair: &(WorkerId, VacancyId)) -> WorkerId {
+    pair.0
+}
+
+fn worker_named(pair: &(WorkerId, VacancyId)) -> String {
+    pair.0.to_string()
 }
 
 fn no_match() -> Violation {

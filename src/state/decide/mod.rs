@@ -11,6 +11,7 @@ use super::command::{Batch, Command, Envelope, ItemError, Outcome, Refusal, Requ
 use super::effect::Effect;
 use super::{State, View};
 use crate::domain::{Reason, Revision, RoundId, SettingChange, Violation};
+use foldhash::fast::RandomState;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -155,24 +156,24 @@ fn each<T, K: Eq + Hash>(
     draft: &mut Draft,
     (name, unique_field): (&str, &str),
     batch: &Batch<T>,
-    key: impl Fn(&T) -> (K, String),
+    key: impl Fn(&T) -> K,
+    id: impl Fn(&T) -> String,
     mut decide: impl FnMut(&T, &mut Vec<Effect>) -> Result<u32, Violation>,
 ) -> Result<(), Refusal> {
-    let mut seen = HashSet::with_capacity(batch.items.len());
+    let mut seen = HashSet::with_capacity_and_hasher(batch.items.len(), RandomState::default());
     for (index, item) in &batch.items {
-        let (unique, id) = key(item);
         let before = draft.effects.len();
-        let result = if seen.insert(unique) {
+        let result = if seen.insert(key(item)) {
             decide(item, &mut draft.effects)
         } else {
-            let message = format!("{id} stands twice in this batch");
+            let message = format!("{} stands twice in this batch", id(item));
             Err(Violation::new(Reason::Duplicate, unique_field, message))
         };
         match result {
             Ok(placed) => draft.placed += placed,
             Err(violation) => {
                 draft.effects.truncate(before);
-                draft.errors.push(ItemError { index: *index, id, violation });
+                draft.errors.push(ItemError { index: *index, id: id(item), violation });
             }
         }
     }

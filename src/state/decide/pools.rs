@@ -1,10 +1,10 @@
 //! Decides who comes into the pools and who leaves them (see `docs/LIVES.md`).
 
-use super::super::State;
 use super::super::command::{Batch, Refusal};
 use super::super::effect::Effect;
 use super::super::shared::Sharing;
 use super::super::view::{VacancyStatus, WorkerStatus};
+use super::super::{SkillsByName, State};
 use super::{Draft, each, full};
 use crate::domain::limits::SKILLS_MAX;
 use crate::domain::{
@@ -12,18 +12,17 @@ use crate::domain::{
     SkillName, Vacancy, VacancyId, VacancySlot, VacancySpec, Violation, Worker, WorkerId,
     WorkerSlot, WorkerSpec,
 };
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Skills that a batch sees for the first time, on top of the market's.
 struct Skills<'a> {
-    known: &'a HashMap<SkillName, SkillIx>,
-    added: HashMap<SkillName, SkillIx>,
+    known: &'a SkillsByName,
+    added: SkillsByName,
 }
 
 impl<'a> Skills<'a> {
-    fn new(known: &'a HashMap<SkillName, SkillIx>) -> Self {
-        Self { known, added: HashMap::new() }
+    fn new(known: &'a SkillsByName) -> Self {
+        Self { known, added: SkillsByName::default() }
     }
 
     /// The skill's index; a new skill is added to `effects`.
@@ -46,10 +45,17 @@ impl<'a> Skills<'a> {
     }
 
     /// Refuses a list of new skills that would not fit, before any is added.
-    fn check_room<'n>(&self, names: impl Iterator<Item = &'n SkillName>) -> Result<(), Violation> {
+    fn check_room<'n>(
+        &self,
+        names: impl ExactSizeIterator<Item = &'n SkillName>,
+    ) -> Result<(), Violation> {
+        let count = self.known.len() + self.added.len();
+        if count + names.len() <= SKILLS_MAX {
+            return Ok(());
+        }
         let unknown =
             names.filter(|name| !self.known.contains_key(*name) && !self.added.contains_key(*name));
-        if self.known.len() + self.added.len() + unknown.count() > SKILLS_MAX {
+        if count + unknown.count() > SKILLS_MAX {
             return Err(full("skills", SKILLS_MAX));
         }
         Ok(())
@@ -90,7 +96,8 @@ impl State {
             draft,
             ("workers", "id"),
             batch,
-            |spec| (spec.id, spec.id.to_string()),
+            |spec| spec.id,
+            |spec| spec.id.to_string(),
             |spec, effects| {
                 let known = self.worker_slot(spec.id);
                 if known.is_none() && rows == self.capacity.workers {
@@ -175,7 +182,8 @@ impl State {
             draft,
             ("vacancies", "id"),
             batch,
-            |spec| (spec.id, spec.id.to_string()),
+            |spec| spec.id,
+            |spec| spec.id.to_string(),
             |spec, effects| {
                 let known = self.vacancy_slot(spec.id);
                 if known.is_none() && rows == self.capacity.vacancies {
@@ -253,7 +261,8 @@ impl State {
             draft,
             ("worker_ids", ""),
             batch,
-            |id| (*id, id.to_string()),
+            |id| *id,
+            |id| id.to_string(),
             |id, effects| {
                 let slot = self.worker_slot(*id).ok_or_else(|| unknown_worker(*id))?;
                 match self.view.worker(slot).status {
@@ -281,7 +290,8 @@ impl State {
             draft,
             ("vacancy_ids", ""),
             batch,
-            |id| (*id, id.to_string()),
+            |id| *id,
+            |id| id.to_string(),
             |id, effects| {
                 let slot = self.vacancy_slot(*id).ok_or_else(|| unknown_vacancy(*id))?;
                 match self.view.vacancy(slot).status {
