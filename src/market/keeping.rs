@@ -48,7 +48,7 @@ impl Keeping {
 
     /// Writes a snapshot of a state that is durable, then lets go of what is neither needed
     /// for a recovery nor promised as history. Blocking: run it off the runtime.
-    pub(super) fn snapshot(&self, cover: &Cover, dump: Dump, log: &Log, now: Millis) {
+    pub(super) fn snapshot(&self, cover: &Cover, dump: Dump, log: &Log) {
         let started = Instant::now();
         match self.snapshots.write(cover, &dump) {
             Ok(bytes) => {
@@ -60,7 +60,7 @@ impl Keeping {
             Err(error) => return warn!(market = %cover.name, %error, "no snapshot was written"),
         }
         drop(dump);
-        match self.trim_to(cover.incarnation, now) {
+        match self.trim_to(cover.incarnation, cover.at) {
             Ok(Some(to)) => self.trim(cover.incarnation, to, log),
             Ok(None) => {}
             Err(error) => warn!(market = %cover.name, %error, "the journal is not trimmed"),

@@ -1,10 +1,12 @@
 //! A market that runs: one owner task that writes, and what everybody else reads.
 //!
-//! The owner ([`owner`]) takes commands from a bounded queue, decides, hands the
-//! effects to its journal, applies and then publishes them: events to the log,
-//! records to the pools, the head to whoever watches it, and at last the answer to
-//! the caller. Everybody else holds a [`Market`], the handle.
+//! The owner ([`owner`]) takes commands from a bounded queue, decides, applies and hands
+//! the effects to the journal's thread ([`scribe`]). Once they are durable they are
+//! published ([`ahead`]): records to the pools, events to the log, the head to whoever
+//! watches it, and at last the answer to the caller. Everybody else holds a [`Market`], the
+//! handle. What outlives the process is the business of [`keeping`].
 
+mod ahead;
 mod clearing;
 mod continuous;
 mod error;

@@ -1,8 +1,9 @@
 //! The markets of a server.
 
+use super::ahead::{Ahead, Kept};
 use super::continuous::Continuous;
 use super::keeping::Keeping;
-use super::owner::{Caller, Kept, Owner, stop_process};
+use super::owner::{Caller, Owner, stop_process};
 use super::touched::Touched;
 use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
@@ -10,7 +11,6 @@ use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, 
 use crate::events::{Log, Recent, Retention};
 use crate::state::{Capacity, Command, Creation, Envelope, State};
 use dashmap::DashMap;
-use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -217,17 +217,15 @@ impl Markets {
             queue_depth_max: AtomicUsize::new(0),
             closed: CancellationToken::new(),
         };
+        let market = Arc::new(market);
+        let kept = self
+            .keeping
+            .as_ref()
+            .map(|keeping| Kept::by(keeping.clone(), keeping.scribe.line(incarnation, name)));
         let owner = Owner {
+            ahead: Ahead::of(market.clone(), head_sender, kept, state.capacity()),
             state,
-            kept: self.keeping.as_ref().map(|keeping| Kept {
-                line: keeping.scribe.line(incarnation, name),
-                keeping: keeping.clone(),
-                effects: 0,
-                busy: Arc::default(),
-            }),
-            market: Arc::new(market),
-            head: head_sender,
-            ahead: VecDeque::new(),
+            market,
             snapshot: None,
             continuous: Continuous::default(),
             now,

@@ -176,9 +176,17 @@ impl Scribe {
         self.condition.stopping.store(true, Ordering::Relaxed);
         let _ = self.jobs.send(Job::Stop);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The last to let go may be the thread itself.
+        let thread = thread.filter(|it| it.thread().id() != std::thread::current().id());
         if thread.is_some_and(|thread| thread.join().is_err()) {
             error!("the thread that writes the journal has panicked");
         }
+    }
+}
+
+impl Drop for Scribe {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
