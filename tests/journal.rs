@@ -254,6 +254,50 @@ fn trimming_and_deleting_leave_the_rest() {
     drop(journal);
     let journal = open(dir.path()).unwrap();
     assert_eq!(journal.reader().batches(Seq(0), 9).unwrap().last().unwrap().seq, last);
+    // When nothing at all is left, numbers still go on.
+    let mut journal = journal;
+    let last = journal.append(&[deletion(3)]).unwrap();
+    for market in [1, 3] {
+        while journal.trim(incarnation(market), Revision(0)).unwrap() {}
+    }
+    assert_eq!(contents(&*journal.reader()).unwrap(), "");
+    drop(journal);
+    let mut journal = open(dir.path()).unwrap();
+    assert_eq!(journal.append(&[group(4, &all)]).unwrap(), Seq(last.0 + 1));
+}
+
+/// Goal: who reads does not hold up who writes, and sees whole commits only, in order,
+/// while the log is taken into the database under them.
+#[test]
+fn readers_see_whole_commits_while_others_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { checkpoint_bytes: 5_000, ..Options::default() };
+    let mut journal = sqlite::open(Directory::take(dir.path()).unwrap(), options).unwrap();
+    let all = entries(9, 200);
+    journal.append(&[1, 2].map(|m| group(m, &all[..1]))).unwrap();
+    let reader = journal.reader();
+    let newest = all.last().unwrap().revision;
+    std::thread::scope(|scope| {
+        for market in [1, 2] {
+            let reader = reader.clone();
+            scope.spawn(move || {
+                let mut next = Revision(1);
+                while next <= newest {
+                    let history = reader.history(incarnation(market), next, 2_000).unwrap();
+                    for batch in history.batches {
+                        assert_eq!(batch.revision, next, "revisions have no gaps");
+                        next = next.next();
+                    }
+                    let stored = reader.batches(Seq(0), u64::MAX).unwrap();
+                    assert!(stored.len().is_multiple_of(2), "a commit is seen whole");
+                }
+            });
+        }
+        for entry in &all[1..] {
+            let groups = [1, 2].map(|m| group(m, std::slice::from_ref(entry)));
+            journal.append(&groups).unwrap();
+        }
+    });
 }
 
 /// Goal: what no journal may hold is refused, and leaves nothing behind.

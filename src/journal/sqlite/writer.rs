@@ -80,11 +80,9 @@ fn is_new(directory: &Directory, made: Option<bool>) -> Result<bool, Error> {
     if !exists(&database)? {
         let log = database.with_extension("db-wal");
         let snapshots = directory.snapshots();
-        let traces = [
-            (made == Some(true), directory.mark()),
-            (exists(&log)?, log),
-            (exists(&snapshots)?, snapshots),
-        ];
+        let snapshotted = !Snapshots::of(snapshots.clone()).list_all()?.is_empty();
+        let marked = made == Some(true);
+        let traces = [(marked, directory.mark()), (exists(&log)?, log), (snapshotted, snapshots)];
         return match traces.into_iter().find(|(there, _)| *there) {
             None => Ok(true),
             Some((_, trace)) => {
