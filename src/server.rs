@@ -262,7 +262,7 @@ async fn recover(options: &Options) -> Result<Arc<Markets>, Error> {
         std::panic::resume_unwind(panic.into_panic());
     });
     let (keeping, kept) = recovered?;
-    let markets = Arc::new(Markets::kept(markets, clock, Arc::new(keeping)));
+    let markets = Arc::new(Markets::kept(markets, clock, keeping));
     for market in kept {
         let Recovered { name, state, at, oldest, snapshot, replayed, .. } = market;
         let revision = state.view().head.revision.0;
@@ -278,7 +278,7 @@ fn read(
     data: &Data,
     age: Duration,
     capacity: Capacity,
-) -> Result<(Keeping, Vec<Recovered>), Error> {
+) -> Result<(Arc<Keeping>, Vec<Recovered>), Error> {
     let directory = Directory::take(&data.directory)?;
     let snapshots = Snapshots::of(directory.snapshots());
     let journal = journal::sqlite::open(directory, journal::sqlite::Options::default())?;
@@ -286,6 +286,8 @@ fn read(
     let scribe = Scribe::start(Box::new(journal)).map_err(Error::Thread)?;
     let bytes = usize::try_from(data.history_bytes_max).unwrap_or(usize::MAX);
     let keeping = Keeping::new(scribe, snapshots, Retention { bytes, age }, data.snapshot_effects);
+    let keeping = Arc::new(keeping);
+    keeping.tidy()?;
     Ok((keeping, recovered))
 }
 

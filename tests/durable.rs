@@ -3,7 +3,9 @@
 
 mod support;
 
-use gale::journal::sqlite;
+use gale::domain::Millis;
+use gale::journal::snapshot::Snapshots;
+use gale::journal::{Directory, Group, Journal, Record, Seq, sqlite};
 use gale::proto::v1 as pb;
 use gale::server::{Data, Options};
 use std::path::Path;
@@ -176,4 +178,35 @@ async fn a_backup_of_a_running_server_is_restored() {
     assert_eq!(events(&mut restored, earliest(), known).await, told);
     restored.workers(vec![worker(2_000_000)]).await;
     restored.stop().await;
+}
+
+/// Goal: what a process leaves half done when it is killed does not stay for ever. Method: a
+/// deletion that is durable, whose snapshots and batches are still there, and a file of half a
+/// snapshot; then a start.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_half_done_is_cleared_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::with_market(kept(dir.path())).await;
+    server.workers((1..=100).map(worker).collect()).await;
+    let market = server.markets.get(MARKET).unwrap();
+    let (incarnation, name) = (market.incarnation(), market.name().clone());
+    drop(market);
+    server.stop().await;
+    let directory = Directory::take(dir.path()).unwrap();
+    let snapshots = Snapshots::of(directory.snapshots());
+    assert!(!snapshots.list(incarnation).unwrap().is_empty(), "there are snapshots");
+    let half = directory.snapshots().join("half.partial");
+    std::fs::write(&half, b"half").unwrap();
+    let mut journal = sqlite::open(directory, sqlite::Options::default()).unwrap();
+    let record = Record::Deleted(Millis(i64::MAX >> 8));
+    journal.append(&[Group { incarnation, name, record }]).unwrap();
+    drop(journal);
+
+    Server::start(kept(dir.path())).await.stop().await;
+    assert!(!half.exists());
+    assert_eq!(snapshots.list(incarnation).unwrap(), []);
+    let journal =
+        sqlite::open(Directory::take(dir.path()).unwrap(), sqlite::Options::default()).unwrap();
+    let left = journal.reader().batches(Seq(0), u64::MAX).unwrap();
+    assert!(left.is_empty(), "{} batches are left", left.len());
 }

@@ -235,7 +235,8 @@ impl Run {
         Ok(())
     }
 
-    async fn check_market(&mut self, at: usize, to: &mut Clients) -> Result<()> {
+    /// What was recorded of a market since the last pause.
+    fn check_recorded(&mut self, at: usize) {
         let Watched { market, model, modelled, lives } = &mut self.watched[at];
         let reference = market.reference.lock().unwrap();
         let told = market.take_acknowledged();
@@ -250,7 +251,11 @@ impl Run {
             self.sessions += life.sessions.iter().filter(|s| !s.messages.is_empty()).count() as u64;
             subscribers::forget(&mut life);
         }
-        drop(reference);
+    }
+
+    async fn check_market(&mut self, at: usize, to: &mut Clients) -> Result<()> {
+        self.check_recorded(at);
+        let Watched { market, model, .. } = &self.watched[at];
         let (revision, workers, vacancies) = pools(to, market).await?;
         if revision != model.revision {
             let evidence =

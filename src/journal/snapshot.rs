@@ -128,6 +128,21 @@ impl Snapshots {
         Ok(())
     }
 
+    /// Removes what was half written when a process ended.
+    pub fn sweep(&self) -> Result<(), Error> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(Error::io(&self.path, "listing snapshots"))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(Error::io(&self.path, "listing snapshots"))?.path();
+            if path.extension() == Some(OsStr::new("partial")) {
+                fs::remove_file(&path).map_err(Error::io(&path, "removing half a snapshot"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a snapshot out of the list, and leaves its bytes.
     pub fn set_aside(&self, listed: &Listed) -> Result<PathBuf, Error> {
         let aside = listed.path.with_extension("snapshot-damaged");

@@ -116,6 +116,20 @@ impl Keeping {
         });
     }
 
+    /// Clears up after a process that has ended in the middle of something: half a snapshot,
+    /// or what is left of a market that was deleted.
+    ///
+    /// # Errors
+    /// If the data directory cannot be read or written.
+    pub fn tidy(self: &Arc<Self>) -> Result<(), Error> {
+        self.snapshots.sweep()?;
+        let known = self.scribe.reader().markets()?;
+        known.iter().filter(|market| market.deleted).for_each(|market| {
+            self.forget(market.incarnation);
+        });
+        Ok(())
+    }
+
     /// Removes what is left of a market whose deletion is durable.
     pub(super) fn forget(self: &Arc<Self>, market: Incarnation) {
         if let Err(error) = self.snapshots.forget(market) {

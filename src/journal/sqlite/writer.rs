@@ -10,7 +10,7 @@ use super::schema::{self, KEYS, MarketRow, Meta};
 use super::verify::{BACKUP, Whole, verify};
 use super::{Options, failed};
 use crate::domain::{Incarnation, Revision};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OpenFlags, Transaction};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -48,7 +48,7 @@ fn open_or_make(directory: Directory, options: Options) -> Result<Sqlite, Error>
     let database = directory.database();
     let path = directory.mark();
     let marked = mark::read(&path)?;
-    if is_new(&directory, marked.as_ref().is_some_and(|marked| marked.made()))? {
+    if is_new(&directory, marked.as_ref().map(|marked| marked.made()))? {
         let server = marked.map_or_else(Uuid::new_v4, |marked| marked.server);
         return make(directory, options, server);
     }
@@ -72,8 +72,8 @@ fn open_or_make(directory: Directory, options: Options) -> Result<Sqlite, Error>
 }
 
 /// Whether there has been no journal yet. A file that is missing where there has been
-/// one is damage.
-fn is_new(directory: &Directory, made: bool) -> Result<bool, Error> {
+/// one is damage. `made` says whether it had been made completely, if there is a mark.
+fn is_new(directory: &Directory, made: Option<bool>) -> Result<bool, Error> {
     let database = directory.database();
     let exists = |path: &Path| path.try_exists().map_err(Error::io(path, "looking for a file"));
     let advice = "put the file back from where it went, or start with an empty directory";
@@ -81,7 +81,8 @@ fn is_new(directory: &Directory, made: bool) -> Result<bool, Error> {
         let log = database.with_extension("db-wal");
         let snapshots = directory.snapshots();
         let snapshotted = !Snapshots::of(snapshots.clone()).list_all()?.is_empty();
-        let traces = [(made, directory.mark()), (exists(&log)?, log), (snapshotted, snapshots)];
+        let marked = made == Some(true);
+        let traces = [(marked, directory.mark()), (exists(&log)?, log), (snapshotted, snapshots)];
         return match traces.into_iter().find(|(there, _)| *there) {
             None => Ok(true),
             Some((_, trace)) => {
@@ -90,11 +91,14 @@ fn is_new(directory: &Directory, made: bool) -> Result<bool, Error> {
             }
         };
     }
-    if made {
-        return Ok(false);
-    }
-    // A process may have ended while it made the journal: then there are no tables yet.
-    let connection = schema::open_to_read(&database)?;
+    // A process may have ended while it made the journal: then there are no tables yet, and
+    // what it had begun to write is to be rolled back, by a connection that may write.
+    let connection = match made {
+        Some(true) => return Ok(false),
+        Some(false) => Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .map_err(failed(&database, "opening a database that was not finished"))?,
+        None => schema::open_to_read(&database)?,
+    };
     let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0));
     let tables: i64 = tables.map_err(failed(&database, "looking for tables"))?;
     Ok(tables == 0)
@@ -363,5 +367,33 @@ impl Drop for Sqlite {
         if let Err(error) = settled {
             warn!(%error, "the journal was not closed cleanly; nothing is lost by that");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Goal: a process that ends while it makes the journal leaves a directory in which the
+    /// next one makes it. Method: the files as they lie in the middle of a transaction on a
+    /// database that is all but empty, beside a mark that says that it is not finished.
+    #[test]
+    fn a_journal_that_was_not_finished_is_made_anew() {
+        let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let begun = aside.path().join("gale.db");
+        let connection = Connection::open(&begun).unwrap();
+        connection.execute_batch("PRAGMA user_version = 1; PRAGMA cache_size = 1").unwrap();
+        connection.execute_batch("BEGIN; CREATE TABLE t (x); CREATE TABLE u (x)").unwrap();
+        let directory = Directory::take(dir.path()).unwrap();
+        Mark::make(&directory.mark(), Uuid::new_v4(), Seq(0)).unwrap();
+        for name in ["gale.db", "gale.db-journal"] {
+            fs::copy(aside.path().join(name), dir.path().join(name)).unwrap();
+        }
+        assert!(fs::metadata(dir.path().join("gale.db-journal")).unwrap().len() > 0);
+        let journal = open(directory, Options::default()).unwrap();
+        assert_eq!(journal.last, Seq(0));
+        drop(journal);
+        open(Directory::take(dir.path()).unwrap(), Options::default()).unwrap();
     }
 }
