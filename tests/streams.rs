@@ -7,6 +7,8 @@
 
 #[path = "streams/checkers.rs"]
 mod checkers;
+#[path = "streams/sharing.rs"]
+mod sharing;
 #[path = "streams/storm.rs"]
 mod storm;
 #[path = "support/streams.rs"]
