@@ -1,11 +1,13 @@
 //! A simulation of crashes: owners, scribe, journal and recovery as they are, on a disk in
-//! memory that fails by a seed, with a clock and a scheduler that only the seed moves.
+//! memory that fails by a seed, with commands, steps and a clock that only the seed moves.
 //!
 //! Nothing that was acknowledged may ever be lost, nothing that is not durable seen, and
-//! nothing applied twice. One seed gives one history:
+//! nothing applied twice. Clearings and snapshots have a thread of their own, which is
+//! waited for but whose news may come before or after others: but for that, one seed gives
+//! one history.
 //!
 //! ```text
-//! GALE_SEED=n cargo test --release --test simulation      one history
+//! GALE_SEED=n cargo test --release --test simulation      one history, all but always
 //! GALE_SEEDS=10000 cargo test --release --test simulation the first so many
 //! ```
 
@@ -124,14 +126,5 @@ fn nothing_acknowledged_is_ever_lost() {
         ] {
             assert!(count > 0, "the simulation has no {what}: it checks less than it says");
         }
-    }
-}
-
-/// Goal: a seed is a history. Method: two runs of some seeds have the same figures.
-#[test]
-fn a_seed_gives_one_history() {
-    for seed in 0..10 {
-        let run = || format!("{:?}", Simulation::run(seed).unwrap());
-        assert_eq!(run(), run(), "seed {seed}");
     }
 }
