@@ -10,6 +10,7 @@
 //! * [`market`]: the owner task of a market, its published pools, its rounds;
 //! * [`journal`]: what happened, kept, and states recovered from it;
 //! * [`events`]: what happened, to be streamed;
+//! * [`planning`]: indicators, flows and scenarios over a snapshot;
 //! * [`state`]: commands in, effects out, both pure;
 //! * [`matching`]: the engine, its certificate and its naive twin;
 //! * [`preferences`]: what workers want and what vacancies want;
@@ -29,6 +30,7 @@ pub mod journal;
 pub mod market;
 pub mod matching;
 pub mod mutants;
+pub mod planning;
 pub mod preferences;
 pub mod proto;
 pub mod server;
