@@ -16,7 +16,8 @@
 //! * [`preferences`]: what workers want and what vacancies want;
 //! * [`domain`]: plain types.
 //!
-//! [`generate`] makes markets from bundled real data; [`proto`] is the generated API;
+//! [`generate`] makes markets from bundled real data; [`reproduce`] computes published
+//! numbers again by the engine; [`proto`] is the generated API;
 //! [`heap`] is the binary's allocator, which tells what a clearing holds.
 
 pub mod cli;
@@ -33,6 +34,7 @@ pub mod mutants;
 pub mod planning;
 pub mod preferences;
 pub mod proto;
+pub mod reproduce;
 pub mod server;
 pub mod state;
 pub mod telemetry;

@@ -30,6 +30,7 @@ mod loader;
 mod local;
 mod output;
 mod process;
+mod reproduce;
 mod rounds;
 mod serve;
 mod solve;
@@ -79,6 +80,7 @@ enum Command {
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
+    Reproduce(reproduce::Args),
     Health(health::Args),
     Journal(journal::Args),
 }
@@ -117,6 +119,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,
+        Command::Reproduce(args) => reproduce::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
     }

@@ -68,36 +68,43 @@ impl Instance {
         INSTANCES.into_iter().find(|instance| instance.name == name)
     }
 
-    /// Makes the lists: each worker draws vacancies by a partial Fisher-Yates shuffle of
-    /// one permutation that lives on; each vacancy shuffles those who drew it.
+    /// The lists of [`random`].
     pub fn lists(&self) -> Lists {
-        let mut random = SplitMix(self.seed);
-        let workers = self.draw_workers(&mut random);
-        let mut vacancies = transpose(&workers, self.vacancies);
-        for v in 0..self.vacancies {
-            let list = vacancies.at_mut(v);
-            for k in (2..=list.len()).rev() {
-                list.swap(k - 1, random.below(k as u64) as usize);
-            }
-        }
-        let openings = vec![self.openings; self.vacancies as usize];
-        Lists::new(workers, vacancies, openings)
-            .expect("lists that are drawn without repetition, each other's mirror images")
+        random(self.workers, self.vacancies, self.openings, self.length, self.seed)
     }
+}
 
-    fn draw_workers(&self, random: &mut SplitMix) -> Csr {
-        let length = self.length as usize;
-        let mut permutation: Vec<u32> = (0..self.vacancies).collect();
-        let mut entries = Vec::with_capacity(self.workers as usize * length);
-        for _ in 0..self.workers {
-            for k in 0..length {
-                let left = u64::from(self.vacancies) - k as u64;
-                permutation.swap(k, k + random.below(left) as usize);
-            }
-            entries.extend_from_slice(&permutation[..length]);
+/// Makes random lists: each worker draws `length` vacancies by a partial Fisher-Yates shuffle
+/// of one permutation that lives on; each vacancy shuffles those who drew it.
+///
+/// # Panics
+/// If a list would be longer than there are vacancies, or there are 2^31 entries or more.
+pub fn random(workers: u32, vacancies: u32, openings: u32, length: u32, seed: u64) -> Lists {
+    assert!(length <= vacancies, "a list names nobody twice");
+    let mut random = SplitMix(seed);
+    let of_workers = draw_workers(&mut random, workers, vacancies, length as usize);
+    let mut of_vacancies = transpose(&of_workers, vacancies);
+    for v in 0..vacancies {
+        let list = of_vacancies.at_mut(v);
+        for k in (2..=list.len()).rev() {
+            list.swap(k - 1, random.below(k as u64) as usize);
         }
-        Csr::of_equal(length, entries)
     }
+    Lists::new(of_workers, of_vacancies, vec![openings; vacancies as usize])
+        .expect("lists that are drawn without repetition, each other's mirror images")
+}
+
+fn draw_workers(random: &mut SplitMix, workers: u32, vacancies: u32, length: usize) -> Csr {
+    let mut permutation: Vec<u32> = (0..vacancies).collect();
+    let mut entries = Vec::with_capacity(workers as usize * length);
+    for _ in 0..workers {
+        for k in 0..length {
+            let left = u64::from(vacancies) - k as u64;
+            permutation.swap(k, k + random.below(left) as usize);
+        }
+        entries.extend_from_slice(&permutation[..length]);
+    }
+    Csr::of_equal(length, entries)
 }
 
 /// For each of `others`, who lists it, ascending.

@@ -20,7 +20,7 @@ mod ranks;
 #[cfg(test)]
 mod tests;
 
-pub use instance::{INSTANCES, Instance};
+pub use instance::{INSTANCES, Instance, random};
 pub use ranks::Ranks;
 
 use std::ops::Range;
