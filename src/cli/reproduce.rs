@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::output::{Column, Output, Table, bar};
-use crate::reproduce::{Claim, PARTS, Part, Plan, Row};
+use crate::reproduce::{Claim, Comparison, PARTS, Part, Plan, Row};
 use serde_json::json;
 
 /// Computes numbers that others have published about stable matchings, and compares.
@@ -15,8 +15,9 @@ Parts, all of them unless some are named:
   ranks       Ashlagi, Kanoria and Leshno 2017; Pittel 1989, 2019: average ranks
   singles     Menzel 2015: who stays single in a large market
 
-A reference is printed in the source, or its formula, or its limit for large markets, or the
-mean of an independent program; docs/REPRODUCE.md says which tolerance goes with which. A number
+A reference is printed in the source, or its formula, its limit for large markets or a theorem
+of every market, or the mean of an independent program; docs/REPRODUCE.md says which tolerance
+goes with which. A number
 out of tolerance is exit code 1.
 
 Example:
@@ -77,22 +78,28 @@ fn table(rows: &[Row]) -> Table {
         Column::Number("reference"),
         Column::Text("which is"),
         Column::Number("Gale"),
-        Column::Text("tolerance"),
+        Column::Number("tolerance"),
         Column::Text("verdict"),
     ]);
     for row in rows {
-        let tolerance = match row.claim {
-            Claim::Near(_, 0.0) => "exact".to_owned(),
-            Claim::Near(_, tolerance) => format!("+- {}", number(tolerance)),
-            Claim::AtMost(_) => "at most".to_owned(),
-            Claim::AtLeast(_) => "at least".to_owned(),
+        let Claim { reference, comparison, tolerance } = row.claim;
+        let within = match comparison {
+            _ if tolerance == 0.0 => String::new(),
+            Comparison::Near => format!("+- {}", number(tolerance)),
+            Comparison::AtMost => format!("+ {}", number(tolerance)),
+            Comparison::AtLeast => format!("- {}", number(tolerance)),
+        };
+        let sign = match comparison {
+            Comparison::Near => "",
+            Comparison::AtMost => "<= ",
+            Comparison::AtLeast => ">= ",
         };
         table.row([
             row.quantity.clone(),
-            number(row.claim.reference()),
+            format!("{sign}{}", number(reference)),
             row.basis.name().to_owned(),
             number(row.found),
-            tolerance,
+            within,
             if row.holds() { "ok" } else { "OFF" }.to_owned(),
         ]);
     }
@@ -101,18 +108,18 @@ fn table(rows: &[Row]) -> Table {
 
 /// One row; the names are part of the command line's contract.
 fn row_json(row: &Row) -> serde_json::Value {
-    let (comparison, tolerance) = match row.claim {
-        Claim::Near(_, tolerance) => ("near", Some(tolerance)),
-        Claim::AtMost(_) => ("at_most", None),
-        Claim::AtLeast(_) => ("at_least", None),
+    let comparison = match row.claim.comparison {
+        Comparison::Near => "near",
+        Comparison::AtMost => "at_most",
+        Comparison::AtLeast => "at_least",
     };
     json!({
         "part": row.part.name(),
         "quantity": row.quantity,
-        "reference": row.claim.reference(),
+        "reference": row.claim.reference,
         "basis": row.basis.name(),
         "comparison": comparison,
-        "tolerance": tolerance,
+        "tolerance": row.claim.tolerance,
         "found": row.found,
         "ok": row.holds(),
         "source": row.part.source(),

@@ -40,20 +40,23 @@ pub(super) fn rows(cleared: &(dyn Fn() + Sync)) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for (name, problem, printed) in cases {
         let matching = clear(&problem, Side::Worker, &Control::default())?.matching;
-        let stable = certify(&problem, &matching, &Control::default())?.is_stable();
+        let certificate = certify(&problem, &matching, &Control::default())?;
+        let blocking = certificate.blocking_pairs as usize + certificate.infeasible.len();
         cleared();
         let alike =
             matching.vacancy_of.iter().zip(printed).filter(|(held, printed)| **held == *printed);
-        let row = |quantity: &str, reference: usize, found: usize| Row {
+        let row = |quantity: &str, reference: usize, basis, found: usize| Row {
             part: Part::Caps,
             quantity: format!("{name}: {quantity}"),
-            claim: Claim::Near(reference as f64, 0.0),
-            basis: Basis::Printed,
+            claim: Claim::near(reference as f64, 0.0),
+            basis,
             found: found as f64,
         };
-        rows.push(row("matched", printed.iter().flatten().count(), matching.pairs().count()));
-        rows.push(row("doctors as printed", printed.len(), alike.count()));
-        rows.push(row("certified stable (1 = yes)", 1, usize::from(stable)));
+        let (matched, printed_matched) =
+            (matching.pairs().count(), printed.iter().flatten().count());
+        rows.push(row("matched", printed_matched, Basis::Printed, matched));
+        rows.push(row("doctors as printed", printed.len(), Basis::Printed, alike.count()));
+        rows.push(row("pairs that block", 0, Basis::Theorem, blocking));
     }
     Ok(rows)
 }

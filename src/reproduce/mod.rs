@@ -69,6 +69,8 @@ pub enum Basis {
     Formula,
     /// What the source proves of markets that grow without bound.
     Limit,
+    /// What is proved of every market.
+    Theorem,
     /// The mean over draws of a program that shares no code with Gale.
     Program,
 }
@@ -80,27 +82,54 @@ impl Basis {
             Self::Printed => "printed",
             Self::Formula => "formula",
             Self::Limit => "limit",
+            Self::Theorem => "theorem",
             Self::Program => "program",
         }
     }
 }
 
+/// How Gale's number has to stand to the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal.
+    Near,
+    /// Not above it.
+    AtMost,
+    /// Not below it.
+    AtLeast,
+}
+
 /// What Gale's number has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Claim {
-    /// This one, give or take the tolerance.
-    Near(f64, f64),
-    /// This one at most.
-    AtMost(f64),
-    /// This one at least.
-    AtLeast(f64),
+pub struct Claim {
+    /// The number that it is compared with.
+    pub reference: f64,
+    /// How.
+    pub comparison: Comparison,
+    /// By how much it may be off.
+    pub tolerance: f64,
 }
 
 impl Claim {
-    /// The number that Gale's is compared with.
-    pub fn reference(self) -> f64 {
-        match self {
-            Self::Near(number, _) | Self::AtMost(number) | Self::AtLeast(number) => number,
+    fn near(reference: f64, tolerance: f64) -> Self {
+        Self { reference, comparison: Comparison::Near, tolerance }
+    }
+
+    fn at_most(reference: f64, tolerance: f64) -> Self {
+        Self { reference, comparison: Comparison::AtMost, tolerance }
+    }
+
+    fn at_least(reference: f64, tolerance: f64) -> Self {
+        Self { reference, comparison: Comparison::AtLeast, tolerance }
+    }
+
+    /// Whether a number is what it has to be.
+    pub fn admits(self, found: f64) -> bool {
+        let above = found - self.reference;
+        match self.comparison {
+            Comparison::Near => above.abs() <= self.tolerance,
+            Comparison::AtMost => above <= self.tolerance,
+            Comparison::AtLeast => -above <= self.tolerance,
         }
     }
 }
@@ -123,11 +152,7 @@ pub struct Row {
 impl Row {
     /// Whether Gale's number is what it has to be.
     pub fn holds(&self) -> bool {
-        match self.claim {
-            Claim::Near(number, tolerance) => (self.found - number).abs() <= tolerance,
-            Claim::AtMost(number) => self.found <= number,
-            Claim::AtLeast(number) => self.found >= number,
-        }
+        self.claim.admits(self.found)
     }
 }
 
@@ -182,5 +207,23 @@ impl Part {
             Self::Ranks => Ok(ranks::rows(plan, cleared)),
             Self::Singles => Ok(singles::rows(plan, cleared)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a number out of tolerance is out, on the side that counts, and one at the edge is
+    /// not; NaN never holds.
+    #[test]
+    fn claims() {
+        let claims = [Claim::near(2.0, 0.5), Claim::at_most(2.0, 0.5), Claim::at_least(2.0, 0.5)];
+        let verdicts = |found: f64| claims.map(|claim| claim.admits(found));
+        assert_eq!(verdicts(1.0), [false, true, false]);
+        assert_eq!(verdicts(1.5), [true, true, true]);
+        assert_eq!(verdicts(2.5), [true, true, true]);
+        assert_eq!(verdicts(2.75), [false, false, true]);
+        assert_eq!(verdicts(f64::NAN), [false; 3]);
     }
 }

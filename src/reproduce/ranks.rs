@@ -189,67 +189,41 @@ fn compare(size: &Size, means: &Means, found: &[Found]) -> Vec<Row> {
         basis,
         found,
     };
-    let samples = [
-        (
-            "mean rank, workers propose",
-            Sample::of(found.iter().map(|f| f.proposing)),
-            Some(proposing),
-            0.005,
-        ),
-        (
-            "mean rank, vacancies propose",
-            Sample::of(found.iter().map(|f| f.courted)),
-            Some(courted),
-            0.005,
-        ),
-        (
-            "% with several stable partners",
-            Sample::of(found.iter().map(|f| f.several)),
-            several,
-            0.05,
-        ),
-    ];
+    let best = Sample::of(found.iter().map(|found| found.proposing));
+    let worst = Sample::of(found.iter().map(|found| found.courted));
+    let core = Sample::of(found.iter().map(|found| found.several));
     let mut rows = Vec::new();
-    for (quantity, sample, program, rounding) in samples {
+    for (quantity, sample, program, rounding) in [
+        ("mean rank, workers propose", best, Some(proposing), 0.005),
+        ("mean rank, vacancies propose", worst, Some(courted), 0.005),
+        ("% with several stable partners", core, several, 0.05),
+    ] {
         if let Some(mean) = program {
             let tolerance = sample.three_errors_beside(size.program.draws) + rounding;
-            rows.push(row(quantity, Claim::Near(mean, tolerance), Basis::Program, sample.mean));
+            rows.push(row(quantity, Claim::near(mean, tolerance), Basis::Program, sample.mean));
         }
     }
-    let [best, worst] = [samples[0].1.mean, samples[1].1.mean];
+    let mut limit = |quantity, claim, sample: Sample| {
+        rows.push(row(quantity, claim, Basis::Limit, sample.mean));
+    };
     let n = f64::from(size.vacancies);
     match more {
-        -1 | -10 => {
+        ..0 => {
             let bound = (1.0 + LIMIT) * estimate(size.vacancies, more);
-            let claim = Claim::AtMost(bound);
-            rows.push(row(
-                "worst mean rank, at most 1.1 x the estimate",
-                claim,
-                Basis::Limit,
-                worst,
-            ));
+            let claim = Claim::at_most(bound, worst.three_errors());
+            limit("in any stable matching, up to 1.1 x estimate", claim, worst);
         }
-        1 | 10 => {
+        1.. => {
             let bound = estimate(size.vacancies, more) / (1.0 + LIMIT);
-            let claim = Claim::AtLeast(bound);
-            rows.push(row(
-                "best mean rank, at least the estimate / 1.1",
-                claim,
-                Basis::Limit,
-                best,
-            ));
+            let claim = Claim::at_least(bound, best.three_errors());
+            limit("in any stable matching, from estimate / 1.1", claim, best);
         }
-        _ if size.vacancies == 1_000 => {
-            let near = |limit: f64| Claim::Near(limit, LIMIT * limit);
-            rows.push(row("ln n, workers propose", near(libm::log(n)), Basis::Limit, best));
-            rows.push(row(
-                "n/ln n, vacancies propose",
-                near(n / libm::log(n)),
-                Basis::Limit,
-                worst,
-            ));
+        0 if size.vacancies == 1_000 => {
+            let near = |limit: f64| Claim::near(limit, LIMIT * limit);
+            limit("ln n, workers propose", near(libm::log(n)), best);
+            limit("n/ln n, vacancies propose", near(n / libm::log(n)), worst);
         }
-        _ => {}
+        0 => {}
     }
     rows
 }

@@ -11,11 +11,11 @@ solves 1 - s = exp(U + V) s^2, where the outside option is the best of the squar
 draws";
 
 /// Markets drawn for each joint surplus.
-const DRAWS: u32 = 10;
+const DRAWS: u32 = 30;
 /// Workers, and vacancies.
-const SIZE: u32 = 2_000;
+const SIZE: u32 = 3_200;
 /// How far from the limit a market of this size may be.
-const LIMIT: f64 = 0.01;
+const LIMIT: f64 = 0.005;
 /// U + V, half of it each side's.
 const SURPLUSES: [f64; 2] = [0.0, 1.0];
 
@@ -32,7 +32,7 @@ pub(super) fn rows(plan: &Plan, cleared: &(dyn Fn() + Sync)) -> Vec<Row> {
         Row {
             part: Part::Singles,
             quantity: format!("share of singles at U + V = {surplus}, n = {SIZE}"),
-            claim: Claim::Near(limit(surplus), LIMIT + sample.three_errors()),
+            claim: Claim::near(limit(surplus), LIMIT + sample.three_errors()),
             basis: Basis::Limit,
             found: sample.mean,
         }
