@@ -300,9 +300,7 @@ impl<'v> Counting<'v> {
         let of_vacancy = self.groups.number(&vacancy.labels, &mut self.census)?;
         let paid = u64::from(vacancy.salary >= pair.asking_salary);
         let census = &mut self.census;
-        for tally in
-            [&mut census.cities[worker.home.at()], &mut census.groups[group as usize].1]
-        {
+        for tally in [&mut census.cities[worker.home.at()], &mut census.groups[group as usize].1] {
             tally.at_or_above += paid;
             tally.same_group += u64::from(group == of_vacancy);
         }

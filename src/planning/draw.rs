@@ -27,6 +27,12 @@ impl Draw {
         self.part == self.whole
     }
 
+    /// The drawn part of a number that belongs to nobody, to the nearest.
+    pub fn share(self, number: u64) -> u64 {
+        let whole = u128::from(self.whole);
+        ((u128::from(number) * u128::from(self.part) + whole / 2) / whole) as u64
+    }
+
     /// Whether the one with these id bytes is drawn.
     pub fn takes(self, id: &[u8; 16]) -> bool {
         self.round(id, 1) == 1
