@@ -171,6 +171,7 @@ fn print(market: &str, args: &Args, measured: &Measured, output: Output) -> Resu
             Show::Cities => {
                 output.line(tables::cities(&measured.cities, most))?;
                 more(output, measured.cities.len(), most, "cities")?;
+                output.line(tables::legend(&measured.cities))?;
                 if let Some(sample) = &measured.differential_sample {
                     let sample = tables::drawn(sample);
                     output.line(format_args!("What would bring people was asked of {sample}."))?;

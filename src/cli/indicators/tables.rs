@@ -86,8 +86,8 @@ fn key(city: &CityIndicators, by: Sort) -> Option<f64> {
         Sort::Similarity => value(&jobs.similarity),
         Sort::FirstChoice => value(&pools.first_choice),
         Sort::Attracts => value(&city.attractiveness),
-        Sort::Gap => value(&city.differential.as_ref()?.pay_p50),
-        Sort::Subsidy => value(&city.differential.as_ref()?.subsidy_p50),
+        Sort::Gap => value(&city.differential.as_ref()?.pay_p75),
+        Sort::Subsidy => value(&city.differential.as_ref()?.subsidy_p75),
     }
 }
 
@@ -202,8 +202,8 @@ pub fn cities(cities: &[CityIndicators], most: usize) -> Table {
         columns.extend([Column::Number("1st choice"), Column::Number("attracts")]);
     }
     if differentials {
-        columns.extend([Column::Number("accept"), Column::Number("pay gap")]);
-        columns.push(Column::Number("subsidy"));
+        columns.extend([Column::Number("accept"), Column::Number("pay p75")]);
+        columns.push(Column::Number("subsidy p75"));
     }
     let mut table = Table::new(&columns);
     for city in cities.iter().take(most) {
@@ -222,8 +222,8 @@ pub fn cities(cities: &[CityIndicators], most: usize) -> Table {
             cells.extend(match &city.differential {
                 Some(found) => [
                     percent(found.accepting, found.asked),
-                    whole(&found.pay_p50),
-                    whole(&found.subsidy_p50),
+                    whole(&found.pay_p75),
+                    whole(&found.subsidy_p75),
                 ],
                 None => ["-".into(), "-".into(), "-".into()],
             });
@@ -231,6 +231,21 @@ pub fn cities(cities: &[CityIndicators], most: usize) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// What the columns of the cities' table mean, those that do not say.
+pub fn legend(cities: &[CityIndicators]) -> String {
+    let mut legend =
+        "at exp.: matched at or above expected pay; fit and cutoff: basis points; net ‰: \
+                      per 1,000 people; degree: coupling of industry, employment and population."
+            .to_owned();
+    if cities.iter().any(|city| city.differential.is_some()) {
+        legend.push_str(
+            "\naccept: people elsewhere to whom the city is acceptable; pay, subsidy: what it \
+             would take for three quarters of those who qualify.",
+        );
+    }
+    legend
 }
 
 /// What the cities' jobs are.
@@ -337,14 +352,17 @@ fn pool_cells(pools: &PoolIndicators) -> [String; 8] {
 }
 
 /// The columns of [`move_cells`].
-const MOVE_COLUMNS: [Column; 3] =
-    [Column::Number("in"), Column::Number("out"), Column::Number("net ‰")];
+const MOVE_COLUMNS: [Column; 4] =
+    [Column::Number("in"), Column::Number("out"), Column::Number("net"), Column::Number("net ‰")];
 
-fn move_cells(moves: &MigrationIndicators) -> [String; 3] {
+fn move_cells(moves: &MigrationIndicators) -> [String; 4] {
+    let (inward, outward) =
+        (moves.planned_in + moves.moved_in, moves.planned_out + moves.moved_out);
     [
-        thousands(moves.planned_in + moves.moved_in),
-        thousands(moves.planned_out + moves.moved_out),
-        decimal(&moves.net_rate, 2),
+        thousands(inward),
+        thousands(outward),
+        signed(inward as f64 - outward as f64),
+        decimal(&moves.net_rate, 3),
     ]
 }
 
@@ -356,7 +374,7 @@ pub fn drawn(sample: &Sample) -> String {
 fn name(city: &CityIndicators) -> String {
     let name = if city.display_name.is_empty() { &city.city } else { &city.display_name };
     match name.char_indices().nth(NAME_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &name[..end]),
+        Some((end, _)) => format!("{}…", name[..end].trim_end_matches([' ', ',', '-'])),
         None => name.clone(),
     }
 }
