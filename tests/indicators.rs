@@ -44,13 +44,13 @@ pub fn all_cities(view: &View, wanted: &Wanted) -> Cities {
 }
 
 #[track_caller]
-pub fn city<'c>(view: &View, cities: &'c Cities, name: &str) -> &'c City {
+pub fn in_city<'c>(view: &View, cities: &'c Cities, name: &str) -> &'c City {
     let ix = view.head.geography.city_named(name).expect("the city is known");
     &cities.cities[ix.at()]
 }
 
 #[track_caller]
-pub fn region<'r>(view: &View, measured: &'r Measured, name: &str) -> &'r Region {
+pub fn in_region<'r>(view: &View, measured: &'r Measured, name: &str) -> &'r Region {
     let ix = view.head.geography.region_named(name).expect("the region is known");
     measured.regions.iter().find(|region| region.ix == ix).expect("the region is there")
 }

@@ -2,6 +2,7 @@
 
 use super::support::world::*;
 use super::*;
+use gale::state::Command;
 use gale::state::MatchSide::{Employer, Worker};
 
 const CLERK: &str = "43-9061";
@@ -84,19 +85,19 @@ fn pools() {
     is(pools.first_choice.as_ref().unwrap(), 0.25);
     assert_eq!(pools.tightness.inputs, [("openings", 4.0), ("seekers", 5.0)]);
 
-    let home = &city(view, &cities, HOME).pools;
+    let home = &in_city(view, &cities, HOME).pools;
     is(&home.tightness, 1.0 / 3.0);
     is_not(&home.residual_tightness, Undefined::Empty);
     is(&home.at_or_above_expected, 2.0 / 3.0);
     is(&home.same_group, 2.0 / 3.0);
     is(&home.mean_fit, 10_000.0);
     is(home.first_choice.as_ref().unwrap(), 1.0 / 3.0);
-    let away = &city(view, &cities, AWAY).pools;
+    let away = &in_city(view, &cities, AWAY).pools;
     is(&away.tightness, 3.0);
     is(&away.mean_pay, 145_000.0 / 3.0);
     is(&away.mean_fit, 6_000.0);
     is(away.first_choice.as_ref().unwrap(), 0.0);
-    let island = &city(view, &cities, ISLAND).pools;
+    let island = &in_city(view, &cities, ISLAND).pools;
     is(&island.tightness, 0.0);
     is_not(&island.fill_rate, Undefined::NoOpenings);
     is_not(&island.vacancy_rate, Undefined::NoOpenings);
@@ -104,10 +105,10 @@ fn pools() {
     is_not(&island.mean_fit, Undefined::NoMatches);
     is_not(island.first_choice.as_ref().unwrap(), Undefined::NoMatches);
 
-    let country = region(view, &all, COUNTRY);
+    let country = in_region(view, &all, COUNTRY);
     assert_eq!((country.cities, country.population), (2, 1_500));
     is(&country.pools.tightness, 1.0);
-    is(&region(view, &all, PROVINCE).pools.tightness, 1.0 / 3.0);
+    is(&in_region(view, &all, PROVINCE).pools.tightness, 1.0 / 3.0);
     is(&group(&all, CLERK).pools.tightness, 2.0 / 3.0);
     is(&group(&all, CLERK).pools.same_group, 2.0 / 3.0);
     is(&group(&all, NURSE).pools.mean_pay, 45_000.0);
@@ -157,12 +158,12 @@ fn nothing_to_measure() {
     is_not(&found.pools.tightness, Undefined::NoSeekers);
     is_not(&found.mismatch_by_cell.index, Undefined::NoSeekers);
     let cities = all_cities(world.view(), &everything());
-    let home = city(world.view(), &cities, HOME);
+    let home = in_city(world.view(), &cities, HOME);
     is_not(&home.coupling.degree, Undefined::NoMatches);
     is_not(&home.migration.net_rate, Undefined::NoPopulation);
     is_not(home.attractiveness.as_ref().unwrap(), Undefined::NoSeekers);
     is_not(&home.specialisation.similarity, Undefined::TooFew);
-    let away = city(world.view(), &cities, AWAY);
+    let away = in_city(world.view(), &cities, AWAY);
     is_not(&away.specialisation.krugman, Undefined::Empty);
     is_not(&away.specialisation.similarity, Undefined::Empty);
     is_not(&away.differential.as_ref().unwrap().pay[1], Undefined::TooFew);
@@ -173,8 +174,8 @@ fn nothing_to_measure() {
     is_not(&found.mismatch_by_group.index, Undefined::NoOpenings);
     is_not(&found.tightness.theil, Undefined::ZeroDenominator);
     let cities = all_cities(world.view(), &everything());
-    is_not(&city(world.view(), &cities, HOME).potential, Undefined::Empty);
-    is_not(&city(world.view(), &cities, HOME).coupling.degree, Undefined::NoOpenings);
+    is_not(&in_city(world.view(), &cities, HOME).potential, Undefined::Empty);
+    is_not(&in_city(world.view(), &cities, HOME).coupling.degree, Undefined::NoOpenings);
 
     world.ok(offer([VacancySpec { city: city_name(ISLAND), ..vacancy(2) }]));
     let found = measured(world.view(), &everything()).market;
@@ -234,14 +235,14 @@ fn migration() {
     }
     let (view, wanted) = (world.view(), everything());
     let (all, cities) = (measured(view, &wanted), all_cities(view, &wanted));
-    let home = &city(view, &cities, HOME).migration;
+    let home = &in_city(view, &cities, HOME).migration;
     assert_eq!((home.balance.outward.planned, home.balance.outward.moved), (1, 1));
     is(&home.net_rate, -2.0);
     is(&home.effectiveness, -100.0);
-    let away = &city(view, &cities, AWAY).migration;
+    let away = &in_city(view, &cities, AWAY).migration;
     assert_eq!((away.balance.inward.planned, away.balance.inward.moved), (1, 1));
     is(&away.net_rate, 4.0);
-    let island = &city(view, &cities, ISLAND).migration;
+    let island = &in_city(view, &cities, ISLAND).migration;
     is(&island.net_rate, 0.0);
     is_not(&island.effectiveness, Undefined::NoMoves);
     let system = &all.market.migration;
@@ -250,18 +251,18 @@ fn migration() {
     is(&system.intensity, 0.1);
     is(&system.effectiveness, 100.0);
     is(&system.moving, 0.5);
-    let province = region(view, &all, PROVINCE);
+    let province = in_region(view, &all, PROVINCE);
     is(&province.migration.net_rate, -2.0);
     assert_eq!((province.gaining, province.losing), (0, 1));
-    let country = region(view, &all, COUNTRY);
+    let country = in_region(view, &all, COUNTRY);
     is_not(&country.migration.effectiveness, Undefined::NoMoves);
     assert_eq!((country.gaining, country.losing), (1, 1), "inside, though nobody crosses");
     // Placed people and filled jobs.
     is(&all.market.pools.tightness, 3.0 / 4.0);
     is(&all.market.pools.at_or_above_expected, 0.5);
     assert_eq!(all.market.pools.tally.filled, 1);
-    is(&city(view, &cities, AWAY).pools.vacancy_rate, 0.0);
-    assert_eq!(city(view, &cities, AWAY).specialisation.jobs, 3);
+    is(&in_city(view, &cities, AWAY).pools.vacancy_rate, 0.0);
+    assert_eq!(in_city(view, &cities, AWAY).specialisation.jobs, 3);
 }
 
 /// Goal: a placed worker who looks again counts as a seeker where they live now; the job
@@ -275,7 +276,7 @@ fn looking_again() {
     world.ok(reopen([WorkerSpec { home_city: city_name(AWAY), ..skilled(2, 80, CLERK) }]));
     let (view, wanted) = (world.view(), everything());
     let cities = all_cities(view, &wanted);
-    let away = city(view, &cities, AWAY);
+    let away = in_city(view, &cities, AWAY);
     assert_eq!((away.pools.tally.searching, away.pools.tally.placed), (1, 0));
     assert_eq!((away.pools.tally.filled, away.pools.tally.pairs), (1, 2));
     assert_eq!(away.migration.balance.inward.moved, 0);
@@ -325,9 +326,9 @@ fn cutoffs() {
     world.ok(offer([job(4, ISLAND, NURSE, 1, 50_000)]));
     world.clear();
     let cities = all_cities(world.view(), &everything());
-    let away = &city(world.view(), &cities, AWAY).cutoffs;
+    let away = &in_city(world.view(), &cities, AWAY).cutoffs;
     assert_eq!((away.full, away.capped, away.closed), (1, 1, 0));
-    let island = &city(world.view(), &cities, ISLAND).cutoffs;
+    let island = &in_city(world.view(), &cities, ISLAND).cutoffs;
     assert_eq!((island.full, island.capped, island.closed), (0, 1, 1));
     is_not(&island.mean, Undefined::TooFew);
 }
@@ -337,7 +338,7 @@ fn cutoffs() {
 fn structure_and_reach() {
     let world = market();
     let (view, cities) = (world.view(), all_cities(world.view(), &everything()));
-    let home = city(view, &cities, HOME);
+    let home = in_city(view, &cities, HOME);
     is(&home.specialisation.krugman, 1.0);
     is(&home.specialisation.herfindahl, 1.0);
     assert_eq!(home.specialisation.twin, view.head.geography.city_named(AWAY));
@@ -346,7 +347,7 @@ fn structure_and_reach() {
     let [strong] = &home.specialisation.specialities[..] else { panic!("one speciality") };
     assert_eq!((&*strong.group, strong.jobs), (CLERK, 1));
     is(&strong.quotient, 2.0);
-    let away = city(view, &cities, AWAY);
+    let away = in_city(view, &cities, AWAY);
     is(&away.specialisation.krugman, 1.0 / 3.0);
     is(&away.specialisation.herfindahl, 5.0 / 9.0);
     is(&away.specialisation.specialities[0].quotient, 4.0 / 3.0);
@@ -355,7 +356,7 @@ fn structure_and_reach() {
     is(&home.coupling.development, 5.0 / 9.0);
     is(&home.coupling.coupling, 3.0 * libm::cbrt(1.0 / 9.0) / (5.0 / 3.0));
     is(&home.coupling.degree, libm::sqrt(libm::cbrt(1.0 / 9.0)));
-    is(&city(view, &cities, ISLAND).coupling.degree, 0.0);
+    is(&in_city(view, &cities, ISLAND).coupling.degree, 0.0);
     // An application in ten miles out of 100 in none: 65.
     let decay = libm::pow(0.65, DEGREE_KM / 16.09344);
     is(&home.potential, 60_000.0 + 145_000.0 * decay);
@@ -380,7 +381,7 @@ fn redundancy() {
         job(5, ISLAND, NURSE, 100, 50_000),
     ]));
     let cities = all_cities(world.view(), &everything());
-    let found = |name: &str| &city(world.view(), &cities, name).specialisation;
+    let found = |name: &str| &in_city(world.view(), &cities, name).specialisation;
     for (one, other) in [(HOME, AWAY), (AWAY, HOME)] {
         assert_eq!(found(one).twin, world.view().head.geography.city_named(other));
         assert!(found(one).redundant);
@@ -440,7 +441,7 @@ fn a_raise_out_of_range() {
     let rich = WorkerSpec { expected_salary: limits::MONEY_MAX, ..worker(1) };
     let world = World::cleared(Settings::default(), [rich], [vacancy(1)]);
     let found = measured(world.view(), &everything()).market.split.unwrap();
-    assert_eq!(found.matches, []);
+    assert!(found.matches.is_empty());
     is_not(&found.gained, Undefined::OutOfRange);
     is_not(&found.pay, Undefined::OutOfRange);
 }
@@ -481,7 +482,7 @@ fn differential() {
             at(3, salary - 1),
         ]));
         let cities = all_cities(world.view(), &everything());
-        city(world.view(), &cities, AWAY).differential.clone().unwrap()
+        in_city(world.view(), &cities, AWAY).differential.clone().unwrap()
     };
     let short = found(42_000, 0);
     assert_eq!((short.asked, short.qualified, short.accepting), (2, 1, 0));

@@ -217,8 +217,8 @@ async fn rows_of_a_reply() {
 }
 
 /// Goal: who comes when all places are taken waits, a caller who leaves gives the place
-/// back, and a server that stops does not wait for either. Method: calls that end at their
-/// deadline, many at once; then one that must go through.
+/// back, and a server that stops does not wait for either. Method: many calls at once whose
+/// callers leave; then one that must go through.
 #[tokio::test]
 async fn callers_who_leave_make_room() {
     let mut server = Server::with_market(options()).await;
@@ -229,14 +229,14 @@ async fn callers_who_leave_make_room() {
     let hurried: Vec<_> = (0..4 * PLANNING_CALLS_MAX)
         .map(|_| {
             let mut planning = planning.clone();
-            let mut call = tonic::Request::new(request());
-            call.set_timeout(Duration::from_millis(1));
-            tokio::spawn(async move { planning.get_indicators(call).await.map(|_| ()) })
+            let call = async move { planning.get_indicators(request()).await.map(|_| ()) };
+            tokio::spawn(tokio::time::timeout(Duration::from_millis(1), call))
         })
         .collect();
     for call in hurried {
-        if let Err(status) = call.await.unwrap() {
-            assert_eq!(status.code(), Code::DeadlineExceeded);
+        // Through in time, or left.
+        if let Ok(answer) = call.await.unwrap() {
+            answer.unwrap();
         }
     }
     let mut patient = planning.clone();
