@@ -2,5 +2,7 @@
 //! over a consistent snapshot. No clock, no I/O, no randomness but from a seed.
 //!
 //! * [`figure`]: a number with its inputs, or the reason why there is none.
+//! * [`flows`]: who moves from where to where.
 
 pub mod figure;
+pub mod flows;
