@@ -130,6 +130,8 @@ pub const HISTORY_SECONDS_MAX: u64 = 24 * 3_600;
 pub const QUEUE_COMMANDS_MAX: usize = 1_024;
 /// Bytes of commands waiting for one market's owner.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Computations of `PlanningService` at once, on one server; later ones wait.
+pub const PLANNING_CALLS_MAX: usize = 2;
 /// Streams on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
 /// Connections of one server.

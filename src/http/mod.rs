@@ -7,6 +7,8 @@ mod parameters;
 mod problem;
 mod time;
 
+pub use parameters::encoded;
+
 use crate::market::Markets;
 use axum::Router;
 use axum::http::StatusCode;

@@ -2,7 +2,7 @@
 
 use super::{Error, Market};
 use crate::domain::limits::{FLOW_CELLS_MAX, FLOW_TABLES_MAX};
-use crate::domain::{Reason, Revision, Violation};
+use crate::domain::Revision;
 use crate::planning::flows::{self, Query, Survey};
 use crate::state::View;
 use std::collections::VecDeque;
@@ -80,10 +80,7 @@ impl Market {
             let _turn = turn;
             flows::survey(&view, &asked)
         });
-        let survey = made.await.map_err(|_| Error::Closed)?.map_err(|flows::TooMany| {
-            let message = format!("makes more than {FLOW_CELLS_MAX} flows: ask for fewer people");
-            Error::Refused(vec![Violation::new(Reason::LimitReached, "", message)])
-        })?;
+        let survey = made.await.map_err(|_| Error::Closed)??;
         let survey = Arc::new(survey);
         self.surveys.keep(revision, query.clone(), &survey);
         Ok(survey)

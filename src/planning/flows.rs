@@ -15,7 +15,7 @@
 //! tells of no single cell.
 
 use crate::domain::limits::FLOW_CELLS_MAX;
-use crate::domain::{CityIx, Labels, Millis, Revision, Worker};
+use crate::domain::{CityIx, Labels, Millis, Reason, Revision, Violation, Worker};
 use crate::preferences::Terms;
 use crate::state::{Held, View, WorkerRow, WorkerStatus};
 use foldhash::fast::FixedState;
@@ -160,10 +160,6 @@ pub struct Flows {
     pub newest: Option<Millis>,
 }
 
-/// There are more cells than a table may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany;
-
 /// What becomes a cell.
 #[derive(Clone, Copy, Default)]
 struct Sum {
@@ -174,12 +170,12 @@ struct Sum {
 }
 
 /// Adds up the matches of a snapshot; refused beyond [`FLOW_CELLS_MAX`] cells.
-pub fn flows(view: &View, query: &Query) -> Result<Flows, TooMany> {
+pub fn flows(view: &View, query: &Query) -> Result<Flows, Violation> {
     flows_within(view, query, FLOW_CELLS_MAX)
 }
 
 /// The same with another limit of cells.
-pub fn flows_within(view: &View, query: &Query, cells_max: usize) -> Result<Flows, TooMany> {
+pub fn flows_within(view: &View, query: &Query, cells_max: usize) -> Result<Flows, Violation> {
     let mut groups = Groups::default();
     let mut cells: HashMap<(CityIx, CityIx, u32), Sum, FixedState> = HashMap::default();
     let mut newest = None;
@@ -197,7 +193,8 @@ pub fn flows_within(view: &View, query: &Query, cells_max: usize) -> Result<Flow
         cell.expected_salary += i128::from(row.worker.expected_salary);
         newest = newest.max(Some(held.made));
         if cells.len() > cells_max {
-            return Err(TooMany);
+            let message = format!("makes more than {cells_max} flows: ask for fewer people");
+            return Err(Violation::new(Reason::LimitReached, "", message));
         }
     }
     let small = cells.values().filter(|cell| query.is_small(cell.count));
@@ -365,7 +362,7 @@ pub struct Survey {
 }
 
 /// Surveys a snapshot.
-pub fn survey(view: &View, query: &Query) -> Result<Survey, TooMany> {
+pub fn survey(view: &View, query: &Query) -> Result<Survey, Violation> {
     let flows = flows(view, query)?;
     let balances = flows.balances(view.head.geography.cities.len());
     Ok(Survey { stocks: stocks(view, query.group.as_ref()), balances, flows })
