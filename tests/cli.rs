@@ -12,8 +12,9 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 10] = [
-    "serve", "demo", "generate", "import", "clear", "watch", "explain", "verify", "solve", "bench",
+const COMMANDS: [&str; 11] = [
+    "serve", "demo", "generate", "import", "clear", "watch", "explain", "export", "verify",
+    "solve", "bench",
 ];
 
 /// An address where nobody listens: port 1 is reserved and needs privileges.
@@ -52,6 +53,8 @@ fn an_unreachable_server_is_code_3() {
         let error = fails(&[command, &["--server", NOBODY]].concat(), 3);
         assert!(error.contains(NOBODY) && error.contains("gale serve"), "{error}");
     }
+    let error = fails(&["export", "--out", "/nowhere", "--admin", NOBODY], 3);
+    assert!(error.contains(NOBODY) && error.contains("--admin"), "{error}");
 }
 
 /// Goal: a plan gives the same files byte for byte, and another seed gives others.

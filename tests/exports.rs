@@ -50,12 +50,9 @@ async fn planned() -> Server {
         ..Default::default()
     };
     let display_name = "规划 market".into();
-    server
-        .make(pb::Market { display_name, settings: Some(settings), ..market(MARKET) })
-        .await;
+    server.make(pb::Market { display_name, settings: Some(settings), ..market(MARKET) }).await;
     let regions = vec![region("asia")];
-    let request =
-        pb::UpsertRegionsRequest { market: MARKET.into(), regions, ..Default::default() };
+    let request = pb::UpsertRegionsRequest { market: MARKET.into(), regions, ..Default::default() };
     server.api.market.upsert_regions(request).await.unwrap();
     let cities = CITIES.map(|(id, name, latitude, longitude)| pb::City {
         display_name: name.into(),
@@ -244,11 +241,8 @@ async fn locations_add_up() {
         assert_eq!((row["id"].as_str(), row["name"].as_str()), (id, name));
         let degrees: [f64; 2] = ["lat", "lon"].map(|column| row[column].parse().unwrap());
         assert_eq!(degrees, [lat, lon]);
-        let request = pb::GetCityPoolRequest {
-            market: MARKET.into(),
-            city: id.into(),
-            ..Default::default()
-        };
+        let request =
+            pb::GetCityPoolRequest { market: MARKET.into(), city: id.into(), ..Default::default() };
         let pool = server.api.pool.get_city_pool(request).await.unwrap().into_inner();
         let pool = pool.pool.unwrap();
         let workers = pool.searching + pool.matched;
@@ -369,7 +363,7 @@ fn check_feature(feature: &Value, row: &Row, kind: &str) {
 async fn small_cells_are_left_out() {
     let mut server = planned().await;
     let all = rows(&file(&server, "flows.csv").await.body);
-    let small = |least: i64| all.iter().filter(|row| cell(row, "count") < least);
+    let small = |least: i64| all.iter().filter(move |row| cell(row, "count") < least);
     let fewest = all.iter().map(|row| cell(row, "count")).min().unwrap();
     let mut told = 0;
     for least in [fewest + 1, fewest + 2, 5, 1_000] {
@@ -501,7 +495,10 @@ async fn pages_of_features_are_of_one_revision() {
             assert_eq!(&alone, feature);
         }
         let beyond = get(server.admin, &format!("{path}?offset=1000")).await.json();
-        assert_eq!((&beyond["numberReturned"], &beyond["numberMatched"]), (&0.into(), &all.len().into()));
+        assert_eq!(
+            (&beyond["numberReturned"], &beyond["numberMatched"]),
+            (&0.into(), &all.len().into())
+        );
         assert!(link(&beyond, "next").is_none());
     }
     let path = format!("/ogc/{MARKET}/collections/flows/items?limit=2");
@@ -638,7 +635,11 @@ async fn wrong_questions_are_answered() {
     ] {
         let query = query.replace("items?", "/collections/flows/items?");
         let answer = get(server.admin, &format!("/ogc/{MARKET}{query}")).await;
-        assert_eq!((answer.status, &answer.json()["parameter"]), (400, &parameter.into()), "{query}");
+        assert_eq!(
+            (answer.status, &answer.json()["parameter"]),
+            (400, &parameter.into()),
+            "{query}"
+        );
     }
     for path in [
         "/export/atlantis/flows.csv",
@@ -714,7 +715,8 @@ async fn empty_markets_have_empty_files() {
     let mut server = Server::with_market(options()).await;
     server.make(market("bare")).await;
     for (market, cities) in [(MARKET, 2), ("bare", 0)] {
-        for (name, count) in [("locations.csv", cities), ("flows.csv", 0), ("flows_kepler.csv", 0)] {
+        for (name, count) in [("locations.csv", cities), ("flows.csv", 0), ("flows_kepler.csv", 0)]
+        {
             let answer = get(server.admin, &format!("/export/{market}/{name}")).await;
             assert_eq!((answer.status, rows(&answer.body).len()), (200, count), "{name}");
         }

@@ -204,10 +204,9 @@ fn any_query(choice: &mut Random, view: &View) -> Query {
             value: choice.of(&values).into(),
             prefix: choice.one_in(2),
         }),
-        by: choice.one_in(2).then(|| By {
-            label: "occupation".into(),
-            prefix: choice.of(&[0, 1, 2, 5, 99]),
-        }),
+        by: choice
+            .one_in(2)
+            .then(|| By { label: "occupation".into(), prefix: choice.of(&[0, 1, 2, 5, 99]) }),
         min_count: choice.of(&[0, 0, 1, 2, 3, 4, 6]),
     }
 }

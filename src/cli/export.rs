@@ -239,7 +239,8 @@ fn report(
     }
     let revision = revision.map(|revision| format!(" at revision {revision}")).unwrap_or_default();
     output.line(format!("market {market}{revision}"))?;
-    let columns = [Column::Text("file"), Column::Number("bytes"), Column::Number("suppressed cells")];
+    let columns =
+        [Column::Text("file"), Column::Number("bytes"), Column::Number("suppressed cells")];
     let mut table = Table::new(&columns);
     for file in files {
         let path = file.path.display().to_string();

@@ -1,8 +1,8 @@
 //! Tables of flows that were asked for lately: the pages of a list are cut from one table.
 
 use super::{Error, Market};
-use crate::domain::limits::{FLOW_CELLS_MAX, FLOW_TABLES_MAX};
 use crate::domain::Revision;
+use crate::domain::limits::{FLOW_CELLS_MAX, FLOW_TABLES_MAX};
 use crate::planning::flows::{self, Query, Survey};
 use crate::state::View;
 use std::collections::VecDeque;
@@ -29,8 +29,7 @@ struct Kept {
 impl Surveys {
     fn find(&self, revision: Revision, query: &Query) -> Option<Arc<Survey>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at =
-            kept.iter().position(|kept| kept.revision == revision && kept.query == *query)?;
+        let at = kept.iter().position(|kept| kept.revision == revision && kept.query == *query)?;
         let found = kept.remove(at)?;
         let survey = found.survey.clone();
         kept.push_back(found);

@@ -40,7 +40,8 @@ pub async fn get(address: SocketAddr, target: &str) -> Answer {
 /// Any method without a body.
 pub async fn ask(address: SocketAddr, method: &str, target: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.expect("the admin port is open");
-    let head = format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("it reads");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("it answers");

@@ -13,10 +13,7 @@ use crate::state::{RoundState, View};
 use prost::Message;
 
 /// A page of flows.
-pub async fn list(
-    shared: &Shared,
-    request: pb::ListFlowsRequest,
-) -> Answer<pb::ListFlowsResponse> {
+pub async fn list(shared: &Shared, request: pb::ListFlowsRequest) -> Answer<pb::ListFlowsResponse> {
     let market = shared.market(&request.market)?;
     at_least(&market, request.at_least_revision)?;
     // All pages of one list ask the same but for the page.

@@ -134,9 +134,8 @@ mod tests {
             let read: Vec<(String, i64)> =
                 csv::Reader::from_reader(text).deserialize().collect::<Result<_, _>>().unwrap();
             let formula = |name: &str| spreadsheet && ["=1+1", "-2", "@x"].contains(&name);
-            let wanted = names.map(|name| {
-                (if formula(name) { format!("'{name}") } else { name.to_owned() }, -5)
-            });
+            let wanted = names
+                .map(|name| (if formula(name) { format!("'{name}") } else { name.to_owned() }, -5));
             assert_eq!(read, wanted, "numbers stay numbers");
         }
     }

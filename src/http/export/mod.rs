@@ -53,7 +53,8 @@ impl File {
     fn named(name: &str) -> Result<Self, Problem> {
         let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
         let names = Self::ALL.map(|(name, _)| name).join(", ");
-        let missing = || Problem::not_found(format!("there is no file {name:?}; there are: {names}"));
+        let missing =
+            || Problem::not_found(format!("there is no file {name:?}; there are: {names}"));
         found.map(|(_, file)| file).ok_or_else(missing)
     }
 
@@ -81,7 +82,11 @@ impl File {
     }
 
     fn media_type(self) -> &'static str {
-        if self.is_csv() { "text/csv; charset=utf-8; header=present" } else { "application/geo+json" }
+        if self.is_csv() {
+            "text/csv; charset=utf-8; header=present"
+        } else {
+            "application/geo+json"
+        }
     }
 
     fn body(self, table: Table, dialect: Dialect) -> Body {
@@ -105,8 +110,7 @@ async fn index(State(markets): State<Arc<Markets>>, RawQuery(asked): RawQuery) -
         return problem.into_response();
     }
     let files = File::ALL.map(|(name, _)| name);
-    let markets: Vec<_> =
-        markets.list().iter().map(|market| market.name().to_string()).collect();
+    let markets: Vec<_> = markets.list().iter().map(|market| market.name().to_string()).collect();
     json_response(&json!({ "markets": markets, "files": files }))
 }
 

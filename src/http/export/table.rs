@@ -228,17 +228,18 @@ pub fn name(city: &City) -> &str {
 
 /// The snapshot of the revision asked for, or the newest.
 async fn snapshot(market: &Market, parameters: &Parameters) -> Result<Arc<View>, Problem> {
-    let Some(revision) = parameters.number("revision")? else { return Ok(market.snapshot().await?) };
+    let Some(revision) = parameters.number("revision")? else {
+        return Ok(market.snapshot().await?);
+    };
     if let Some(view) = market.pinned().at(Revision(revision)) {
         return Ok(view);
     }
     let view = market.snapshot().await?;
     match view.head.revision.0 {
         newest if newest == revision => Ok(view),
-        newest if newest < revision => Err(Problem::parameter(
-            "revision",
-            format!("is {revision}, the market is at {newest}"),
-        )),
+        newest if newest < revision => {
+            Err(Problem::parameter("revision", format!("is {revision}, the market is at {newest}")))
+        }
         newest => Err(Problem {
             status: StatusCode::GONE,
             ..Problem::parameter(
@@ -326,9 +327,7 @@ fn by(parameters: &Parameters) -> Result<Option<By>, Problem> {
         (Some(label), _) if taken(label) => {
             Err(Problem::parameter("by", "is the name of a column already"))
         }
-        (Some(label), prefix) => {
-            Ok(Some(By { label: label.into(), prefix: prefix.unwrap_or(0) }))
-        }
+        (Some(label), prefix) => Ok(Some(By { label: label.into(), prefix: prefix.unwrap_or(0) })),
     }
 }
 

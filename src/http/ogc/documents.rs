@@ -80,14 +80,12 @@ pub fn collections(head: &Head, links: &Links) -> Value {
 pub fn collection(collection: Collection, head: &Head, links: &Links) -> Value {
     let id = collection.id();
     let (title, description) = match collection {
-        Collection::Cities => (
-            "Cities",
-            "Cities as points: pools, matches, flows in and out, tightness.",
-        ),
-        Collection::Flows => (
-            "Flows",
-            "People who move for a job, as lines from origin to destination.",
-        ),
+        Collection::Cities => {
+            ("Cities", "Cities as points: pools, matches, flows in and out, tightness.")
+        }
+        Collection::Flows => {
+            ("Flows", "People who move for a job, as lines from origin to destination.")
+        }
     };
     let mut document = json!({
         "id": id,
@@ -139,8 +137,12 @@ pub fn api(head: &Head, links: &Links) -> Value {
         });
         features(collection, "one feature", vec![id])
     };
-    let parameters: serde_json::Map<_, _> =
-        PAGE.iter().chain(PEOPLE).chain(FLOWS).map(|name| ((*name).into(), parameter(name))).collect();
+    let parameters: serde_json::Map<_, _> = PAGE
+        .iter()
+        .chain(PEOPLE)
+        .chain(FLOWS)
+        .map(|name| ((*name).into(), parameter(name)))
+        .collect();
     json!({
         "openapi": "3.0.3",
         "info": { "title": title(head), "version": env!("CARGO_PKG_VERSION") },

@@ -36,7 +36,8 @@ pub async fn page(
     let start: usize = parameters.number("offset")?.unwrap_or(0);
     let within = parameters.text("bbox").map(Bbox::read).transpose()?;
     let during = parameters.text("datetime").map(Interval::read).transpose()?;
-    let table = Table::open(&markets, &market, &parameters, collection == Collection::Flows).await?;
+    let table =
+        Table::open(&markets, &market, &parameters, collection == Collection::Flows).await?;
     let matched = matched(collection, &table, within.as_ref(), during.as_ref());
     let end = start.saturating_add(limit).min(matched.len());
     let rows = matched.get(start..end).unwrap_or_default().to_vec();
@@ -83,7 +84,8 @@ pub async fn item(
     markets.get(&market)?;
     let collection = Collection::named(&collection)?;
     let parameters = Parameters::read(asked.as_deref(), allowed(collection, false))?;
-    let table = Table::open(&markets, &market, &parameters, collection == Collection::Flows).await?;
+    let table =
+        Table::open(&markets, &market, &parameters, collection == Collection::Flows).await?;
     let found = (0..rows(collection, &table))
         .map(|row| row as u32)
         .find(|row| is_named(collection, &table, *row, &id))
@@ -218,7 +220,8 @@ impl Bbox {
     /// Liang and Barsky: what is left of the line after each pair of edges has cut it.
     fn clips(&self, from: [f64; 2], to: [f64; 2], (west, east): (f64, f64)) -> bool {
         let (mut first, mut last) = (0.0_f64, 1.0_f64);
-        for (axis, (low, high)) in [(west, east), (self.south, self.north)].into_iter().enumerate() {
+        for (axis, (low, high)) in [(west, east), (self.south, self.north)].into_iter().enumerate()
+        {
             let (start, length) = (from[axis], to[axis] - from[axis]);
             if length == 0.0 {
                 if start < low || start > high {
@@ -328,9 +331,8 @@ mod tests {
             let problem = Interval::read(text).unwrap_err();
             assert_eq!(problem.parameter.as_deref(), Some("datetime"), "{text}");
         }
-        let has = |text: &str, at: &str| {
-            Interval::read(text).unwrap().has(time::parse(at).unwrap())
-        };
+        let has =
+            |text: &str, at: &str| Interval::read(text).unwrap().has(time::parse(at).unwrap());
         assert!(has("2026-01-01/2026-01-02", "2026-01-02T00:00:00Z"));
         assert!(!has("2026-01-01/2026-01-02", "2026-01-02T00:00:00.001Z"));
         assert!(has("../2026-01-01", "1999-01-01") && has("/..", "1999-01-01"));
