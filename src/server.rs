@@ -39,7 +39,7 @@ use tracing::{info, warn};
 pub struct Options {
     /// Where gRPC and gRPC-web are served.
     pub listen: SocketAddr,
-    /// Where `/livez` and `/readyz` are served.
+    /// Where `/livez`, `/readyz` and exports are served.
     pub admin: SocketAddr,
     /// Serve on other than loopback addresses although nobody is asked who they are.
     pub allow_anonymous: bool,
@@ -214,7 +214,7 @@ impl Bound {
             health.service.clone(),
             stopping.clone(),
         )?;
-        let admin = axum::serve(admin_listener, admin(readiness.clone()));
+        let admin = axum::serve(admin_listener, admin(readiness.clone(), markets.clone()));
         let admin = tokio::spawn(async move { admin.await });
         let ticks = tokio::spawn(markets.clone().tick_until(stopping.clone()));
         tokio::pin!(grpc);

@@ -12,7 +12,7 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "serve",
     "demo",
     "generate",
@@ -20,6 +20,8 @@ const COMMANDS: [&str; 11] = [
     "clear",
     "watch",
     "explain",
+    "indicators",
+    "export",
     "verify",
     "solve",
     "bench",
@@ -62,6 +64,8 @@ fn an_unreachable_server_is_code_3() {
         let error = fails(&[command, &["--server", NOBODY]].concat(), 3);
         assert!(error.contains(NOBODY) && error.contains("gale serve"), "{error}");
     }
+    let error = fails(&["export", "--out", "/nowhere", "--admin", NOBODY], 3);
+    assert!(error.contains(NOBODY) && error.contains("--admin"), "{error}");
 }
 
 /// Goal: a plan gives the same files byte for byte, and another seed gives others.

@@ -10,6 +10,7 @@
 //! | `events` | following a stream across reconnections; events in one line |
 //! | `rounds` | starting a round, awaiting it; verifying |
 //! | `local` | a server in this process |
+//! | `http` | reading from an admin port |
 //! | `process` | what processes have used |
 //!
 //! `demo`, `indicators`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
@@ -21,9 +22,11 @@ mod demo;
 mod error;
 mod events;
 mod explain;
+mod export;
 mod files;
 mod generate;
 mod health;
+mod http;
 mod import;
 mod indicators;
 mod journal;
@@ -55,8 +58,9 @@ Start here:
   gale demo                 a generated market of 50 US cities: loaded, cleared, verified, shown
   gale serve                a server on 127.0.0.1:7400
 
-Environment: GALE_SERVER and GALE_MARKET stand for --server and --market; GALE_LOG is the
-log filter of `serve` and `demo` (info, gale=debug); NO_COLOR turns colours off.
+Environment: GALE_SERVER, GALE_ADMIN and GALE_MARKET stand for --server, --admin (of `export`)
+and --market; GALE_LOG is the log filter of `serve` and `demo` (info, gale=debug); NO_COLOR
+turns colours off.
 
 Exit codes: 0 ok; 1 the answer is bad (blocking pairs, refused records, unreadable files);
 2 wrong usage; 3 the server is not reachable, or answered with an error."
@@ -79,6 +83,7 @@ enum Command {
     Watch(watch::Args),
     Explain(explain::Args),
     Indicators(indicators::Args),
+    Export(export::Args),
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
@@ -119,6 +124,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
         Command::Indicators(args) => indicators::run(args, output).await,
+        Command::Export(args) => export::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,

@@ -18,7 +18,8 @@ use std::time::Duration;
 #[command(after_help = "\
 Everything is kept in --data-dir: what was acknowledged is there after a restart, however the
 server ended. With --ephemeral, markets end with the process.
-gRPC (with reflection, health and gRPC-web) is on --listen, /livez and /readyz on --admin.
+gRPC (with reflection, health and gRPC-web) is on --listen; /livez, /readyz and exports
+(docs/EXPORTS.md) on --admin.
 There are no keys yet, so any other address than a loopback one needs --allow-anonymous.
 On SIGTERM or SIGINT the server stops to accept, ends open streams with their last position,
 and exits within --stop-seconds. Logs go to stderr; GALE_LOG is their filter.
@@ -31,7 +32,7 @@ pub struct Args {
     /// Address for gRPC; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", env = "GALE_LISTEN", default_value_t = Options::default().listen)]
     listen: SocketAddr,
-    /// Address for health over HTTP; port 0 takes a free one.
+    /// Address for health and exports over HTTP; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", env = "GALE_ADMIN", default_value_t = Options::default().admin)]
     admin: SocketAddr,
     /// Directory in which markets are kept; made if it is missing.

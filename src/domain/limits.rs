@@ -100,6 +100,12 @@ pub const PAGE_SIZE_MAX: usize = 10_000;
 pub const PAGE_BYTES_MAX: usize = 8 << 20;
 /// Snapshots kept for page tokens, per market.
 pub const PINNED_SNAPSHOTS_MAX: usize = 8;
+/// Cells of one table of flows.
+pub const FLOW_CELLS_MAX: usize = 2_000_000;
+/// Tables of flows kept for those who ask for the next page, per market.
+pub const FLOW_TABLES_MAX: usize = 4;
+/// Bytes of the query of one HTTP export.
+pub const EXPORT_QUERY_BYTES_MAX: usize = 4_096;
 /// Remembered outcomes of `request_id`s, per market.
 pub const OUTCOMES_MAX: usize = 100_000;
 /// Bytes of remembered outcomes, per market (ids and item errors of large batches).

@@ -1,8 +1,19 @@
-//! The admin port: whether the process lives, and whether it is ready.
+//! The admin port: whether the process lives, whether it is ready, and exports for
+//! planners' tools (`docs/EXPORTS.md`).
 
+mod export;
+mod ogc;
+mod parameters;
+mod problem;
+mod time;
+
+pub use parameters::encoded;
+
+use crate::market::Markets;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use problem::Problem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,8 +33,9 @@ impl Readiness {
 }
 
 /// `GET /livez` answers 200 while the process lives; `GET /readyz` 200 while calls are
-/// served, 503 before that and while the server stops.
-pub fn admin(readiness: Readiness) -> Router {
+/// served, 503 before that and while the server stops. Exports stand under `/export` and
+/// `/ogc`.
+pub fn admin(readiness: Readiness, markets: Arc<Markets>) -> Router {
     let ready = move || {
         let ready = readiness.is_ready();
         async move {
@@ -34,5 +46,14 @@ pub fn admin(readiness: Readiness) -> Router {
             }
         }
     };
-    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .merge(export::routes())
+        .merge(ogc::routes())
+        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "is read by GET and HEAD alone")
+        })
+        .with_state(markets)
 }

@@ -16,6 +16,7 @@ mod pages;
 mod pools;
 mod registry;
 mod scribe;
+mod surveys;
 mod touched;
 
 pub(crate) use clearing::check;
@@ -27,6 +28,7 @@ pub use pools::{Pools, PublishedVacancy, PublishedWorker};
 pub(crate) use registry::not_found;
 pub use registry::{Clock, Markets, Options, SystemClock};
 pub use scribe::{Desk, Failure, Scribe, Step};
+pub use surveys::Surveys;
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
 use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
@@ -88,6 +90,7 @@ pub struct Market {
     /// Where history is kept that has left the log, if anywhere.
     archive: Option<Arc<dyn Read>>,
     pinned: Pinned,
+    surveys: Surveys,
     /// Held to swap or clone a pointer, never across an await.
     running: Mutex<Option<Running>>,
     /// Held to swap or clone a pointer, never across an await.

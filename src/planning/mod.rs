@@ -5,12 +5,14 @@
 //! * [`error`]: why there is no result at all;
 //! * [`indices`]: the formulas, on plain numbers;
 //! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
-//! * [`indicators`]: formulas and counts brought together.
+//! * [`indicators`]: formulas and counts brought together;
+//! * [`flows`]: who moves from where to where.
 
 pub mod census;
 pub mod draw;
 pub mod error;
 pub mod figure;
+pub mod flows;
 pub mod indicators;
 pub mod indices;
 

@@ -9,5 +9,6 @@ pub mod commands;
 #[path = "../common/draws.rs"]
 pub mod draws;
 pub mod held;
+pub mod http;
 pub mod server;
 pub mod world;

@@ -5,6 +5,7 @@ use gale::proto::v1 as pb;
 use gale::proto::v1::event_service_client::EventServiceClient;
 use gale::proto::v1::market_service_client::MarketServiceClient;
 use gale::proto::v1::matching_service_client::MatchingServiceClient;
+use gale::proto::v1::planning_service_client::PlanningServiceClient;
 use gale::proto::v1::pool_service_client::PoolServiceClient;
 use gale::server::{Bound, Options};
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub fn options() -> Options {
 /// A server that runs.
 pub struct Server {
     pub address: SocketAddr,
+    /// Where the admin port is.
+    pub admin: SocketAddr,
     pub markets: Arc<Markets>,
     pub api: Api,
     stop: Option<oneshot::Sender<()>>,
@@ -49,6 +52,7 @@ pub struct Api {
     pub pool: PoolServiceClient<Channel>,
     pub matching: MatchingServiceClient<Channel>,
     pub event: EventServiceClient<Channel>,
+    pub planning: PlanningServiceClient<Channel>,
 }
 
 impl Api {
@@ -65,6 +69,7 @@ impl Api {
             pool: sized!(PoolServiceClient),
             matching: sized!(MatchingServiceClient),
             event: sized!(EventServiceClient),
+            planning: sized!(PlanningServiceClient),
         }
     }
 }
@@ -80,13 +85,14 @@ impl Server {
     }
 
     async fn run(bound: Bound) -> Self {
-        let (address, markets) = (bound.grpc_addr(), bound.markets().clone());
+        let (address, admin) = (bound.grpc_addr(), bound.admin_addr());
+        let markets = bound.markets().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             bound.serve(async { drop(stopped.await) }).await.expect("it serves");
         });
         let api = Api::new(connect(address).await);
-        Self { address, markets, api, stop: Some(stop), task }
+        Self { address, admin, markets, api, stop: Some(stop), task }
     }
 
     /// A server with one market that has the cities `a` and `b`.

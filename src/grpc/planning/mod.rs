@@ -2,6 +2,7 @@
 //! area; here is what they share.
 
 mod figure;
+mod flows;
 mod indicators;
 
 use super::Shared;
@@ -32,6 +33,13 @@ impl PlanningService for PlanningRpc {
         request: Request<pb::ListCityIndicatorsRequest>,
     ) -> Result<Response<pb::ListCityIndicatorsResponse>, Status> {
         indicators::list_cities(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_flows(
+        &self,
+        request: Request<pb::ListFlowsRequest>,
+    ) -> Result<Response<pb::ListFlowsResponse>, Status> {
+        flows::list(&self.0, request.into_inner()).await.map(Response::new)
     }
 }
 
