@@ -132,3 +132,11 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 pub const UNARY_SECONDS_DEFAULT: u64 = 30;
 /// Time from SIGTERM to exit, in seconds.
 pub const STOP_SECONDS_MAX: u64 = 10;
+/// Entries in each list of a policy.
+pub const POLICY_ITEMS_MAX: usize = 10_000;
+/// Least and greatest relative change of a policy, in basis points.
+pub const POLICY_CHANGE_BP_MIN: i32 = -9_900;
+/// See [`POLICY_CHANGE_BP_MIN`].
+pub const POLICY_CHANGE_BP_MAX: i32 = 1_000_000;
+/// Vacancies that one cluster of a policy is spread over.
+pub const CLUSTER_VACANCIES_MAX: usize = 1_000;
