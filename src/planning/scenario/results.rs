@@ -3,6 +3,7 @@
 use super::steady::Margin;
 use crate::domain::Revision;
 use crate::planning::figure::{Undefined, Value, ratio};
+use crate::planning::indices::inequality::{Point, gini, theil};
 
 /// One city in one period. Counts are of people and openings, money is yearly.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -105,28 +106,29 @@ impl Period {
         total
     }
 
-    /// Mean real pay of those placed and residents, of the cities that have both.
-    fn paid(&self) -> (Vec<f64>, Vec<f64>) {
+    /// Mean real pay of those placed, weighted by residents, of the cities that have both.
+    fn paid(&self) -> Vec<Point> {
         let paid = self.cities.iter().filter(|city| city.residents > 0);
-        paid.filter_map(|city| Some((city.mean_real_pay().ok()?, city.residents as f64))).unzip()
+        paid.filter_map(|city| {
+            Some(Point { weight: city.residents as f64, value: city.mean_real_pay().ok()? })
+        })
+        .collect()
     }
 
     /// Disparity of mean real pay between cities, weighted by residents: Theil's T.
-    pub fn theil(&self) -> Value {
-        let (pay, people) = self.paid();
-        super::disparity::theil(&pay, &people)
+    pub fn pay_theil(&self) -> Value {
+        theil(&self.paid())
     }
 
     /// The same by Gini's index.
-    pub fn gini(&self) -> Value {
-        let (pay, people) = self.paid();
-        super::disparity::gini(&pay, &people)
+    pub fn pay_gini(&self) -> Value {
+        gini(&self.paid())
     }
 
     /// Gini's index of the cities' sizes.
     pub fn size_gini(&self) -> Value {
         let sizes: Vec<f64> = self.cities.iter().map(|city| city.residents as f64).collect();
-        super::disparity::gini(&sizes, &vec![1.0; sizes.len()])
+        gini(&Point::each(&sizes))
     }
 }
 
