@@ -108,7 +108,8 @@ impl Delta {
             return Err(Undefined::TooFew);
         }
         let count = pairs.len() as f64;
-        let mean_of = |values: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(values).sum::<f64>() / count;
+        let mean_of =
+            |values: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(values).sum::<f64>() / count;
         let differences: Vec<f64> = pairs.iter().map(|(before, after)| after - before).collect();
         let mean = differences.iter().sum::<f64>() / count;
         let standard_error = standard_error(&differences, mean);

@@ -1,13 +1,11 @@
 //! A fork of a market at a revision: people and jobs of its own, places and settings as a
 //! policy has them. Records are shared with the market until the fork changes one.
 
+use super::Parameters;
 use super::feedback;
 use super::plan::Plan;
-use super::Parameters;
-use crate::domain::{
-    CityIx, Geography, Mobility, Vacancy, VacancySlot, Worker, WorkerSlot,
-};
 use crate::domain::limits::{MONEY_MAX, SKILL_LEVEL_MAX};
+use crate::domain::{CityIx, Geography, Mobility, Vacancy, VacancySlot, Worker, WorkerSlot};
 use crate::matching::{Post, Problem, Seeker};
 use crate::preferences::Lottery;
 use crate::state::{CityCounts, Column, VacancyStatus, View, WorkerStatus};
@@ -377,7 +375,8 @@ fn frame(view: &View, plan: &Plan) -> View {
         counts.push(CityCounts { intake, ..CityCounts::default() });
     }
     let regions = head.region_intake.iter().zip(&plan.caps_set.1);
-    head.region_intake = Arc::new(regions.map(|(taken, set)| if *set { 0 } else { *taken }).collect());
+    head.region_intake =
+        Arc::new(regions.map(|(taken, set)| if *set { 0 } else { *taken }).collect());
     View { head, workers: Column::default(), vacancies: Column::default(), counts }
 }
 
@@ -392,7 +391,8 @@ struct Cells {
 impl Cells {
     fn of(&mut self, vacancy: &Vacancy) -> u32 {
         let labels = vacancy.labels.iter().flat_map(|labels| labels.iter());
-        let value = labels.filter(|(key, _)| &**key == GROUP_LABEL).map(|(_, value)| &**value).next();
+        let value =
+            labels.filter(|(key, _)| &**key == GROUP_LABEL).map(|(_, value)| &**value).next();
         let value = value.unwrap_or("");
         let group = value.get(..GROUP_BYTES).unwrap_or(value);
         let next = self.groups.len() as u16;

@@ -165,7 +165,11 @@ impl Fork {
             .map(|(cell, productivity)| {
                 let wanted = feedback::wanted(&self.parameters, cell.wanted, *productivity);
                 let gap = (wanted - cell.free as f64).max(0.0);
-                if cell.wanted == 0 { 0.0 } else { self.parameters.posting * gap / cell.wanted as f64 }
+                if cell.wanted == 0 {
+                    0.0
+                } else {
+                    self.parameters.posting * gap / cell.wanted as f64
+                }
             })
             .collect();
         for job in &mut self.jobs {
@@ -208,8 +212,7 @@ fn subsidy(problem: &Problem, home: CityIx, city: CityIx) -> i64 {
     let (settings, geography) = (&problem.settings, &problem.geography);
     let known = geography.move_cost(home, city).and_then(|known| known.cost);
     let cost = known.unwrap_or_else(|| {
-        settings.fixed_move_cost
-            + settings.move_cost_per_km * i64::from(geography.km(home, city))
+        settings.fixed_move_cost + settings.move_cost_per_km * i64::from(geography.km(home, city))
     });
     cost - problem.terms().move_cost(home, city)
 }

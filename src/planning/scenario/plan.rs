@@ -4,9 +4,7 @@ use super::draws;
 use super::policy::{Capacity, Change, Cluster, Group, Place, Policy, Subsidy};
 use crate::domain::error::{Within, in_range};
 use crate::domain::ids::RegionIx;
-use crate::domain::limits::{
-    CLUSTER_VACANCIES_MAX, MONEY_MAX, MOVE_COSTS_MAX, OPENINGS_MAX,
-};
+use crate::domain::limits::{CLUSTER_VACANCIES_MAX, MONEY_MAX, MOVE_COSTS_MAX, OPENINGS_MAX};
 use crate::domain::{
     CapOrder, CityIx, CityName, Geography, MoveCost, Reason, Settings, Vacancy, VacancyId,
     Violation,
@@ -99,9 +97,8 @@ impl Plan {
     /// is rounded up or down by the vacancy's own draw.
     pub fn wanted(&self, vacancy: &Vacancy, openings: u32) -> u32 {
         let shifts = self.demand.iter().filter(|shift| shift.concerns(vacancy));
-        let factor = shifts.fold(1.0, |factor, shift| {
-            factor * f64::from(10_000 + shift.change_bp) / 10_000.0
-        });
+        let factor = shifts
+            .fold(1.0, |factor, shift| factor * f64::from(10_000 + shift.change_bp) / 10_000.0);
         if factor == 1.0 {
             return openings;
         }
@@ -120,7 +117,9 @@ impl Plan {
     /// Whether the policy founds no cluster and changes no demand, target or cap order:
     /// whether it can be tried without vacancies.
     pub fn is_aggregate(&self) -> bool {
-        self.clusters.is_empty() && self.demand.is_empty() && self.targets.iter().all(Option::is_none)
+        self.clusters.is_empty()
+            && self.demand.is_empty()
+            && self.targets.iter().all(Option::is_none)
     }
 
     /// Caps, subsidies and costs.
@@ -184,10 +183,16 @@ impl Plan {
 
     /// The vacancies of cluster number `number`. They are copies of vacancies of that group
     /// in the city, or of anywhere if the city has none; which, is drawn by their ids.
-    fn found(&self, cluster: &Cluster, number: usize, view: &View) -> Result<Vec<Vacancy>, Violation> {
+    fn found(
+        &self,
+        cluster: &Cluster,
+        number: usize,
+        view: &View,
+    ) -> Result<Vec<Vacancy>, Violation> {
         let ix = city(&self.geography, &cluster.city).within(|| "city".to_owned())?;
         let rows = view.vacancies.iter();
-        let rows = rows.filter(|row| matches!(row.status, VacancyStatus::Open | VacancyStatus::Filled));
+        let rows =
+            rows.filter(|row| matches!(row.status, VacancyStatus::Open | VacancyStatus::Filled));
         let like: Vec<&Vacancy> = rows
             .map(|row| &*row.vacancy)
             .filter(|vacancy| vacancy.ranking.is_none() && cluster.group.contains(vacancy))
@@ -224,7 +229,8 @@ impl Plan {
         let same_worth = i128::from(like.salary) * prices(ix) / prices(like.city);
         let salary = cluster.salary.unwrap_or(same_worth.clamp(1, i128::from(MONEY_MAX)) as i64);
         // The same cluster, tried again, is the same vacancies.
-        let half = |at: u32| draws::bits(number as u64, like.id.bytes(), at, draws::Purpose::Cluster);
+        let half =
+            |at: u32| draws::bits(number as u64, like.id.bytes(), at, draws::Purpose::Cluster);
         let id = Uuid::new_v8(((u128::from(half(1)) << 64) | u128::from(half(2))).to_be_bytes());
         Vacancy {
             id: VacancyId(id),
@@ -254,11 +260,7 @@ fn settings(policy: &Policy, before: &Settings) -> Result<Settings, Violation> {
     Ok(settings)
 }
 
-fn shifts(
-    field: &str,
-    changes: &[Change],
-    geography: &Geography,
-) -> Result<Vec<Shift>, Violation> {
+fn shifts(field: &str, changes: &[Change], geography: &Geography) -> Result<Vec<Shift>, Violation> {
     let mut shifts = Vec::new();
     for (i, change) in changes.iter().enumerate() {
         let cities = match &change.place {
@@ -284,9 +286,7 @@ enum Found {
 
 fn find(geography: &Geography, place: &Place) -> Result<Found, Violation> {
     match place {
-        Place::City(name) => {
-            city(geography, name).within(|| "city".to_owned()).map(Found::City)
-        }
+        Place::City(name) => city(geography, name).within(|| "city".to_owned()).map(Found::City),
         Place::Region(name) => {
             let region = geography.region_named(name.as_str()).map(Found::Region);
             region.ok_or_else(|| {

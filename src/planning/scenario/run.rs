@@ -1,11 +1,11 @@
 //! A scenario from its description to its result: seed after seed, period after period.
 
+use super::Parameters;
 use super::fork::Fork;
 use super::plan::Plan;
 use super::policy::Policy;
 use super::results::{Manifest, Period, Run, SeedRun};
 use super::steady::Margin;
-use super::Parameters;
 use crate::domain::error::{at_most, in_range};
 use crate::domain::limits::{SCENARIO_PERIODS_MAX, SCENARIO_ROWS_MAX, SCENARIO_SEEDS_MAX};
 use crate::domain::{Reason, Violation, first_duplicate};
