@@ -34,11 +34,17 @@ pub enum Measure {
     CostOfLiving,
     /// Subsidies paid.
     Subsidy,
+    /// Theil's T of mean real pay between cities; of the market alone.
+    PayTheil,
+    /// Gini's index of the same; of the market alone.
+    PayGini,
+    /// Gini's index of the cities' sizes; of the market alone.
+    SizeGini,
 }
 
 impl Measure {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
+    /// Those that a city has.
+    pub const OF_CITIES: [Self; 12] = [
         Self::Residents,
         Self::Seekers,
         Self::Openings,
@@ -52,9 +58,11 @@ impl Measure {
         Self::CostOfLiving,
         Self::Subsidy,
     ];
+    /// Those that only a market has.
+    pub const OF_MARKETS: [Self; 3] = [Self::PayTheil, Self::PayGini, Self::SizeGini];
 
-    /// Its value in a city, or in the sums of a market.
-    pub fn of(self, city: &CityPeriod) -> Value {
+    /// Its value in a city.
+    pub fn of_city(self, city: &CityPeriod) -> Value {
         match self {
             Self::Residents => Ok(city.residents as f64),
             Self::Seekers => Ok(city.seekers as f64),
@@ -66,10 +74,20 @@ impl Measure {
             Self::Tightness => city.tightness(),
             Self::MeanPay => city.mean_pay(),
             Self::MeanRealPay => city.mean_real_pay(),
-            // The sums of a market have none.
-            Self::CostOfLiving if city.cost_of_living == 0 => Err(Undefined::OutOfRange),
             Self::CostOfLiving => Ok(city.cost_of_living as f64),
             Self::Subsidy => Ok(city.subsidy as f64),
+            Self::PayTheil | Self::PayGini | Self::SizeGini => Err(Undefined::TooFew),
+        }
+    }
+
+    /// Its value in the whole market.
+    pub fn of_market(self, period: &Period) -> Value {
+        match self {
+            Self::PayTheil => period.pay_theil(),
+            Self::PayGini => period.pay_gini(),
+            Self::SizeGini => period.size_gini(),
+            Self::CostOfLiving => period.mean_cost_of_living(),
+            _ => self.of_city(&period.total()),
         }
     }
 }
@@ -180,6 +198,9 @@ pub fn comparable(before: &Run, after: &Run) -> Result<(), Violation> {
 }
 
 /// The differences of a measure in one period (from 1): of one city, or of the whole market.
+///
+/// # Errors
+/// [`Undefined::TooFew`] if no seed has a value in both.
 pub fn delta(
     before: &Run,
     after: &Run,
@@ -187,23 +208,33 @@ pub fn delta(
     city: Option<usize>,
     measure: Measure,
 ) -> Result<Delta, Undefined> {
-    delta_by(before, after, period, |period| match city {
-        Some(city) => measure.of(&period.cities[city]),
-        None => measure.of(&period.total()),
-    })
-}
-
-/// The differences of anything that a period has.
-pub fn delta_by(
-    before: &Run,
-    after: &Run,
-    period: u32,
-    value: impl Fn(&Period) -> Value,
-) -> Result<Delta, Undefined> {
+    let value = |period: &Period| match city {
+        Some(city) => measure.of_city(&period.cities[city]),
+        None => measure.of_market(period),
+    };
     let values = |run: &Run| -> Vec<Value> {
         run.seeds.iter().map(|seed| value(&seed.periods[period as usize - 1])).collect()
     };
     Delta::of(&values(before), &values(after))
+}
+
+/// The cities by how much the runs differ in that period, most first: by residents, then
+/// by placements, both over all seeds; at most `limit`.
+pub fn most_changed(before: &Run, after: &Run, period: u32, limit: usize) -> Vec<usize> {
+    let at = period as usize - 1;
+    let cities = before.seeds.first().map_or(0, |seed| seed.periods[at].cities.len());
+    let mut changes = vec![(0_u64, 0_u64); cities];
+    for (before, after) in before.seeds.iter().zip(&after.seeds) {
+        let pairs = before.periods[at].cities.iter().zip(&after.periods[at].cities);
+        for (change, (before, after)) in changes.iter_mut().zip(pairs) {
+            change.0 += before.residents.abs_diff(after.residents);
+            change.1 += before.placed.abs_diff(after.placed);
+        }
+    }
+    let mut order: Vec<usize> = (0..cities).collect();
+    order.sort_by_key(|city| (std::cmp::Reverse(changes[*city]), *city));
+    order.truncate(limit);
+    order
 }
 
 #[cfg(test)]

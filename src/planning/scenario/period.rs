@@ -8,7 +8,7 @@ use super::feedback;
 use super::fork::Fork;
 use super::results::{CityPeriod, Period};
 use crate::domain::CityIx;
-use crate::matching::{self, Control, Problem, clear, matching_hash};
+use crate::matching::{self, Control, Means, Problem, clear_with, matching_hash};
 use crate::state::{CityCounts, Column};
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ impl Fork {
     ///
     /// # Errors
     /// When `control` says so, or when the mechanism does not exist.
-    pub fn step(&mut self, control: &Control) -> Result<Period, matching::Error> {
+    pub fn step(&mut self, control: &Control, means: Means) -> Result<Period, matching::Error> {
         let mut cities = self.open();
         let (problem, seekers) = self.problem_with_seekers();
-        let cleared = clear(&problem, problem.settings.proposing_side, control)?;
+        let cleared = clear_with(&problem, problem.settings.proposing_side, control, means)?;
         let pairs: Vec<(u32, u32)> = cleared.matching.pairs().collect();
         let hash = matching_hash(pairs.iter().map(|(w, v)| {
             let (w, v) = (*w as usize, *v as usize);

@@ -4,6 +4,7 @@ use super::steady::Margin;
 use crate::domain::Revision;
 use crate::planning::figure::{Undefined, Value, ratio};
 use crate::planning::indices::inequality::{Point, gini, theil};
+use xxhash_rust::xxh3::Xxh3;
 
 /// One city in one period. Counts are of people and openings, money is yearly.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -94,11 +95,37 @@ pub struct Period {
     pub cities: Vec<CityPeriod>,
     /// Hash of the matching, as of a round.
     pub matching_hash: u64,
-    /// Vacancies that the engine was asked about, and pairs it evaluated.
+    /// Pairs that the engine evaluated.
     pub evaluations: u64,
 }
 
 impl Period {
+    /// All that it holds, for a hash.
+    fn feed(&self, hasher: &mut Xxh3) {
+        hasher.update(&self.matching_hash.to_le_bytes());
+        for city in &self.cities {
+            let counts = [
+                city.residents as u64,
+                city.seekers,
+                city.openings,
+                city.matched,
+                city.placed,
+                city.moved_in,
+                city.moved_out,
+                city.employed,
+                city.separated,
+                city.posted,
+                city.withdrawn,
+                city.cost_of_living as u64,
+                city.productivity.to_bits(),
+                city.delay.to_bits(),
+            ];
+            counts.iter().for_each(|count| hasher.update(&count.to_le_bytes()));
+            let sums = [city.pay, city.real_pay, city.subsidy];
+            sums.iter().for_each(|sum| hasher.update(&sum.to_le_bytes()));
+        }
+    }
+
     /// The whole market: sums; indices that are no sums are left at 0.
     pub fn total(&self) -> CityPeriod {
         let mut total = CityPeriod::default();
@@ -123,6 +150,13 @@ impl Period {
     /// The same by Gini's index.
     pub fn pay_gini(&self) -> Value {
         gini(&self.paid())
+    }
+
+    /// Mean cost of living of the residents.
+    pub fn mean_cost_of_living(&self) -> Value {
+        let spent: f64 =
+            self.cities.iter().map(|c| c.residents as f64 * c.cost_of_living as f64).sum();
+        ratio(spent, self.total().residents as f64, Undefined::NoPopulation)
     }
 
     /// Gini's index of the cities' sizes.
@@ -174,6 +208,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// XXH3-64 over all periods of all seeds.
+    pub fn hash(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        for seed in &self.seeds {
+            hasher.update(&seed.seed.to_le_bytes());
+            seed.periods.iter().for_each(|period| period.feed(&mut hasher));
+        }
+        hasher.digest()
+    }
+
     /// Bytes that it keeps, roughly.
     pub fn bytes(&self) -> usize {
         let periods = self.seeds.iter().flat_map(|seed| &seed.periods);

@@ -9,7 +9,7 @@ use super::steady::Margin;
 use crate::domain::error::{at_most, in_range};
 use crate::domain::limits::{SCENARIO_PERIODS_MAX, SCENARIO_ROWS_MAX, SCENARIO_SEEDS_MAX};
 use crate::domain::{Reason, Violation, first_duplicate};
-use crate::matching::{self, Control};
+use crate::matching::{self, Control, Means};
 use crate::state::View;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl Scenario {
         &self,
         view: &View,
         plan: &Arc<Plan>,
-        control: &Control,
+        (control, means): (&Control, Means),
         mut told: impl FnMut(usize, &Period),
     ) -> Result<Run, matching::Error> {
         let mut seeds = Vec::new();
@@ -96,7 +96,7 @@ impl Scenario {
             let mut fork = Fork::new(view, plan, &self.parameters, *seed);
             let mut periods = Vec::new();
             for _ in 0..self.periods {
-                let period = fork.step(control)?;
+                let period = fork.step(control, means)?;
                 told(number, &period);
                 periods.push(period);
             }
