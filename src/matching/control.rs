@@ -75,7 +75,10 @@ impl Control {
     }
 
     /// Whether to go on.
-    pub(super) fn check(&self) -> Result<(), Cancelled> {
+    ///
+    /// # Errors
+    /// [`Cancelled`] once somebody has asked to stop.
+    pub fn check(&self) -> Result<(), Cancelled> {
         if self.cancelled.load(Relaxed) { Err(Cancelled) } else { Ok(()) }
     }
 }

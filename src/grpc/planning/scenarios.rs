@@ -9,7 +9,8 @@ use crate::domain::{Reason, Violation};
 use crate::grpc::status::{Answer, refuse, refuse_market};
 use crate::grpc::{Shared, at_least, render};
 use crate::market::{KeptScenario, Market};
-use crate::matching::{self, Control, Means, Phase};
+use crate::matching::{Control, Means, Phase};
+use crate::planning::Error;
 use crate::planning::figure::{Figure, Undefined};
 use crate::planning::scenario::compare::{self, Delta, Measure};
 use crate::planning::scenario::results::{CityPeriod, Manifest, Period};
@@ -131,12 +132,8 @@ async fn watch(shared: Shared, job: Arc<Job>) {
             Ok(pb::RunScenarioResponse { step })
         }
         // Told to stop: nobody listens.
-        Ok(Err(matching::Error::Cancelled(_))) => return,
-        Ok(Err(error)) => Err(refuse(Violation::new(
-            Reason::UnsupportedMechanism,
-            "policy.cap_order",
-            error.to_string(),
-        ))),
+        Ok(Err(Error::Cancelled(_))) => return,
+        Ok(Err(Error::Refused(violation))) => Err(refuse(violation)),
         Err(_) => Err(failed()),
     };
     let _ = job.steps.send(last).await;
@@ -148,7 +145,7 @@ fn failed() -> Status {
 
 impl Job {
     /// Runs all seeds, sends every period, and keeps the run.
-    fn work(&self) -> Result<Arc<KeptScenario>, matching::Error> {
+    fn work(&self) -> Result<Arc<KeptScenario>, Error> {
         let manifest = self.scenario.manifest(&self.view);
         let started = manifest_of(&manifest, &self.scenario.parameters, self.policy_hash);
         let started = pb::ScenarioRun { id: id_of(self.number), ..started };

@@ -8,7 +8,8 @@ use super::feedback;
 use super::fork::Fork;
 use super::results::{CityPeriod, Period};
 use crate::domain::CityIx;
-use crate::matching::{self, Control, Means, Problem, clear_with, matching_hash};
+use crate::matching::{Control, Means, Problem, clear_with, matching_hash};
+use crate::planning::Error;
 use crate::state::{CityCounts, Column};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ impl Fork {
     ///
     /// # Errors
     /// When `control` says so, or when the mechanism does not exist.
-    pub fn step(&mut self, control: &Control, means: Means) -> Result<Period, matching::Error> {
+    pub fn step(&mut self, control: &Control, means: Means) -> Result<Period, Error> {
         let mut cities = self.open();
         let (problem, seekers) = self.problem_with_seekers();
         let cleared = clear_with(&problem, problem.settings.proposing_side, control, means)?;

@@ -9,7 +9,8 @@ use super::steady::Margin;
 use crate::domain::error::{at_most, in_range};
 use crate::domain::limits::{SCENARIO_PERIODS_MAX, SCENARIO_ROWS_MAX, SCENARIO_SEEDS_MAX};
 use crate::domain::{Reason, Violation, first_duplicate};
-use crate::matching::{self, Control, Means};
+use crate::matching::{Control, Means};
+use crate::planning::Error;
 use crate::state::View;
 use std::sync::Arc;
 
@@ -90,7 +91,7 @@ impl Scenario {
         plan: &Arc<Plan>,
         (control, means): (&Control, Means),
         mut told: impl FnMut(usize, &Period),
-    ) -> Result<Run, matching::Error> {
+    ) -> Result<Run, Error> {
         let mut seeds = Vec::new();
         for (number, seed) in self.seeds.iter().enumerate() {
             let mut fork = Fork::new(view, plan, &self.parameters, *seed);
