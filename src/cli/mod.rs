@@ -12,7 +12,8 @@
 //! | `local` | a server in this process |
 //! | `process` | what processes have used |
 //!
-//! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
+//! `demo`, `solve`, `scenario` and `bench` are folders; each subcommand of `scenario` and
+//! `bench` is a file in its own.
 
 mod bench;
 mod clear;
@@ -31,6 +32,7 @@ mod local;
 mod output;
 mod process;
 mod rounds;
+mod scenario;
 mod serve;
 mod solve;
 mod verify;
@@ -81,6 +83,7 @@ enum Command {
     Bench(bench::Args),
     Health(health::Args),
     Journal(journal::Args),
+    Scenario(scenario::Args),
 }
 
 /// Runs the command and says how it went.
@@ -119,6 +122,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Bench(args) => bench::run(&args, output).await,
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
+        Command::Scenario(args) => scenario::run(args, output).await,
     }
 }
 

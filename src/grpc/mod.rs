@@ -19,12 +19,10 @@ pub use event::Events;
 pub use market::MarketRpc;
 pub use matching::MatchingRpc;
 pub use parse::{Parsed, city, market_settings, move_cost, region, vacancy, worker};
-pub use planning::PlanningRpc;
+pub use planning::{PlanningRpc, parameters_in_full};
 pub use pool::PoolRpc;
 
-use crate::domain::limits::{
-    PLANNING_CALLS_MAX, SCENARIO_RUNS_MAX, SUBSCRIBERS_PER_SERVER_MAX,
-};
+use crate::domain::limits::{PLANNING_CALLS_MAX, SCENARIO_RUNS_MAX, SUBSCRIBERS_PER_SERVER_MAX};
 use crate::domain::{RequestId, Revision};
 use crate::market::{Market, Markets};
 use crate::state::{Outcome, RequestKey};

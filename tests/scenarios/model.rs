@@ -115,7 +115,9 @@ fn scenario(policy: Policy, seeds: &[u64]) -> Scenario {
 
 fn run(view: &View, scenario: &Scenario) -> Run {
     let plan = scenario.plan(view).expect("the plan is legal");
-    scenario.run(view, &plan, (&Control::default(), Means::all()), |_, _| {}).expect("nobody cancels")
+    scenario
+        .run(view, &plan, (&Control::default(), Means::all()), |_, _| {})
+        .expect("nobody cancels")
 }
 
 fn city_place(name: &str) -> Place {
@@ -187,13 +189,19 @@ fn people_openings_and_money_are_conserved() {
         }
     }
     let happened = [moved, separated, posted, withdrawn];
-    assert!(one_market() || happened.iter().all(|count| *count > 100) && paid > 0, "{happened:?} {paid}");
+    assert!(
+        one_market() || happened.iter().all(|count| *count > 100) && paid > 0,
+        "{happened:?} {paid}"
+    );
 }
 
 /// What one period hands on to the next.
 fn carried(now: &CityPeriod, next: &CityPeriod) {
     assert_eq!(next.seekers, now.seekers - now.matched + now.separated);
-    assert_eq!(next.openings, now.openings - now.placed + now.separated + now.posted - now.withdrawn);
+    assert_eq!(
+        next.openings,
+        now.openings - now.placed + now.separated + now.posted - now.withdrawn
+    );
     assert_eq!(next.residents - now.residents, 3 * next.net());
 }
 
@@ -426,7 +434,8 @@ fn the_fork_starts_from_what_is_placed() {
     world.ok(Command::UpsertCities(batch([CitySpec { intake_cap: Some(1), ..city(AWAY) }])));
     let parameters = Parameters { separation: 1.0, posting: 0.0, ..Parameters::default() };
     let with = |policy: Policy| {
-        let scenario = Scenario { policy, parameters: parameters.clone(), periods: 2, seeds: vec![1] };
+        let scenario =
+            Scenario { policy, parameters: parameters.clone(), periods: 2, seeds: vec![1] };
         run(world.state.view(), &scenario).seeds.remove(0).periods
     };
     let periods = with(Policy::default());

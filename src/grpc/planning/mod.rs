@@ -6,6 +6,8 @@ mod indicators;
 mod policies;
 mod scenarios;
 
+pub use policies::parameters_in_full;
+
 use super::Shared;
 use super::status::{Answer, refuse};
 use crate::domain::{Reason, Violation};

@@ -295,7 +295,10 @@ fn scenario_run(kept: &KeptScenario) -> pb::ScenarioRun {
 }
 
 /// The runs that a market keeps.
-pub fn list(shared: &Shared, request: &pb::ListScenariosRequest) -> Answer<pb::ListScenariosResponse> {
+pub fn list(
+    shared: &Shared,
+    request: &pb::ListScenariosRequest,
+) -> Answer<pb::ListScenariosResponse> {
     let market = shared.market(&request.market)?;
     let runs = market.scenarios().list();
     Ok(pb::ListScenariosResponse { runs: runs.iter().map(|run| scenario_run(run)).collect() })
@@ -334,8 +337,8 @@ pub async fn compare(
 
 fn kept(market: &Market, field: &str, id: &str) -> Answer<Arc<KeptScenario>> {
     let number = id.strip_prefix('s').and_then(|digits| digits.parse().ok());
-    let number =
-        number.ok_or_else(|| refuse(Violation::invalid(field, "is not the id of a run, such as s7")))?;
+    let number = number
+        .ok_or_else(|| refuse(Violation::invalid(field, "is not the id of a run, such as s7")))?;
     market.scenarios().get(field, number).map_err(refuse)
 }
 
