@@ -582,6 +582,50 @@ fn a_run_can_be_cancelled() {
     assert!(result.is_err() && told == 2);
 }
 
+/// Goal: the macro mode's baseline stays where it is, and a policy departs from it the
+/// right way: a subsidy draws people, housing does, dearer moves keep them, people stay as
+/// many; what has no meaning there is refused by name.
+#[test]
+fn the_macro_mode_departs_from_today() {
+    let world = made(4).world();
+    let view = world.state.view();
+    let macro_run = |policy: Policy| {
+        let parameters = Parameters { cost_elasticity: 0.2, ..Parameters::default() };
+        let scenario = Scenario { policy, parameters, periods: 8, seeds: vec![1] };
+        let plan = scenario.plan(view).unwrap();
+        let charted = scenario.chart(view, &plan)?;
+        Ok::<_, Violation>(charted.run(8, &Control::default(), |_, _| {}).unwrap())
+    };
+    let still = macro_run(named("still")).unwrap();
+    let total: f64 = still.start.iter().sum();
+    for (before, after) in still.start.iter().zip(&still.periods[7].residents) {
+        assert!((after / before - 1.0).abs() < 1e-6, "{still:?}");
+    }
+    assert!(still.settled < 1e-9 && still.growth < 1.0 && still.steady.len() == 1);
+
+    let subsidy = Subsidy { origin: None, destination: city_place("cedar"), amount: 3_000 };
+    let drawn = macro_run(Policy { subsidies: vec![subsidy], ..named("come") }).unwrap();
+    let room = Capacity { place: city_place("cedar"), housing_bp: 5_000, transport_bp: 0 };
+    let housed = macro_run(Policy { capacities: vec![room], ..named("room") }).unwrap();
+    for run in [&drawn, &housed] {
+        assert!(run.periods[7].residents[2] > still.start[2] * 1.001);
+        assert!(run.steady[0].residents[2] > run.periods[7].residents[2]);
+        assert!((run.periods[7].residents.iter().sum::<f64>() / total - 1.0).abs() < 1e-12);
+    }
+    let moved = |run: &gale::planning::scenario::economy::MacroRun| {
+        let pairs = run.start.iter().zip(&run.periods[0].residents);
+        pairs.map(|(before, after)| (after - before).abs()).sum::<f64>()
+    };
+    assert!(moved(&drawn) > 1e-3 && moved(&still) < 1e-6);
+
+    let demand = vec![Change { place: None, group: None, change_bp: 1 }];
+    let refused = macro_run(Policy { demand, ..named("demand") }).unwrap_err();
+    assert_eq!(refused.field, "policy.demand");
+    let cap = Cap { place: Place::Region(region_name(COUNTRY)), intake_cap: Some(1) };
+    let refused = macro_run(Policy { caps: vec![cap], ..named("region") }).unwrap_err();
+    assert_eq!(refused.field, "policy.caps[0].place");
+}
+
 /// Goal: a fork gives its problem to whoever wants to clear it otherwise.
 #[test]
 fn a_fork_has_a_problem() {

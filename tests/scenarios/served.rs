@@ -81,6 +81,7 @@ async fn listen(mut steps: Streaming<pb::RunScenarioResponse>) -> Result<Told, S
             }
             Step::Period(period) => told.periods.push(period),
             Step::Finished(run) => told.finished = Some(run),
+            Step::MacroPeriod(_) | Step::MacroEnd(_) => panic!("the mode is MICRO"),
         }
     }
     Ok(told)
@@ -288,6 +289,45 @@ async fn limits_of_scenarios() {
     refused_as(answer, Code::InvalidArgument, "TOO_MANY", "periods");
     let at_limit = pb::RunScenarioRequest { periods: 200, seeds: vec![1], ..base() };
     assert!(server.api.planning.run_scenario(at_limit).await.is_ok());
+    server.stop().await;
+}
+
+/// Goal: the macro mode tells its start, its periods and where they lead, and keeps nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_macro_mode_is_served() {
+    let mut server = server().await;
+    server
+        .cities(
+            [("a", 1_000), ("b", 500)].map(|(id, population)| pb::City { population, ..city(id) }),
+        )
+        .await;
+    let mode = pb::ScenarioMode::Macro.into();
+    let asked = pb::RunScenarioRequest { mode, periods: 6, ..request(subsidy()) };
+    let reply = server.api.planning.run_scenario(asked.clone()).await.unwrap();
+    let (mut steps, mut periods, mut end) = (reply.into_inner(), Vec::new(), None);
+    while let Some(reply) = steps.message().await.unwrap() {
+        match reply.step.unwrap() {
+            Step::MacroPeriod(period) => periods.push(period),
+            Step::MacroEnd(last) => end = Some(last),
+            _ => {}
+        }
+    }
+    let numbers: Vec<u32> = periods.iter().map(|period| period.period).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(periods[0].cities[0].residents, 1_000.0);
+    assert!(periods[6].cities[1].residents > 500.0);
+    let end = end.unwrap();
+    assert!(end.converged && end.steady_states == 1 && end.growth < 1.0);
+    assert_eq!(end.steady_residents.len(), 2);
+    assert_eq!(server.listed().await, []);
+
+    let seeds = pb::RunScenarioRequest { seeds: vec![1], ..asked.clone() };
+    let answer = server.api.planning.run_scenario(seeds).await;
+    refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", "seeds");
+    let more = (0..=SCENARIO_MACRO_CITIES_MAX - 2).map(|number| city(&format!("c{number}")));
+    server.cities(more).await;
+    let answer = server.api.planning.run_scenario(asked).await;
+    refused_as(answer, Code::InvalidArgument, "INVALID_FIELD", "mode");
     server.stop().await;
 }
 

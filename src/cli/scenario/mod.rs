@@ -3,9 +3,11 @@
 //! | file | for |
 //! |---|---|
 //! | `run` | running one, with a bar; periods and cities as tables |
+//! | `aggregate` | the same in the macro mode |
 //! | `compare` | differences of two runs, with intervals |
 //! | `parameters` | the parameters with their sources |
 
+mod aggregate;
 mod compare;
 mod parameters;
 mod run;

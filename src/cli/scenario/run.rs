@@ -1,13 +1,14 @@
 //! `gale scenario run`: one policy, its periods and the cities that it changes most.
 
-use super::{read, seeds, signed, title, whole};
+use super::{aggregate, read, seeds, signed, title, whole};
 use crate::cli::client::{Client, Target, incomplete};
 use crate::cli::error::Error;
 use crate::cli::output::{Column, Output, Table, bar, thousands};
 use crate::proto::v1::figure::Result as FigureResult;
 use crate::proto::v1::run_scenario_response::Step;
 use crate::proto::v1::{
-    Figure, Policy, RunScenarioRequest, ScenarioCity, ScenarioPeriod, ScenarioProgress, ScenarioRun,
+    Figure, Policy, RunScenarioRequest, ScenarioCity, ScenarioMode, ScenarioPeriod,
+    ScenarioProgress, ScenarioRun,
 };
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -42,6 +43,9 @@ pub struct Args {
     /// Cities shown.
     #[arg(long, value_name = "N", default_value_t = 10)]
     cities: usize,
+    /// The macro mode: residents alone, for long horizons, and where they settle.
+    #[arg(long = "macro", conflicts_with = "seeds")]
+    aggregate: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -69,9 +73,13 @@ pub async fn run(args: Args, output: Output) -> Result<(), Error> {
         policy,
         parameters,
         periods: args.periods,
-        seeds: args.seeds,
+        seeds: if args.aggregate { Vec::new() } else { args.seeds },
         at_least_revision: 0,
+        mode: if args.aggregate { ScenarioMode::Macro } else { ScenarioMode::Micro }.into(),
     };
+    if args.aggregate {
+        return aggregate::run(&client, request, args.cities, output).await;
+    }
     let ended = follow(&client, request).await?;
     if output.json {
         return output.json(&ended);
@@ -101,13 +109,13 @@ async fn follow(client: &Client, request: RunScenarioRequest) -> Result<Ended, E
                 progress.finish_and_clear();
                 return Ok(Ended { run, periods });
             }
-            Some(Step::Started(_)) | None => {}
+            _ => {}
         }
     }
     Err(incomplete("RunScenario"))
 }
 
-fn show(progress: &ProgressBar, now: &ScenarioProgress) {
+pub fn show(progress: &ProgressBar, now: &ScenarioProgress) {
     progress.set_length(u64::from(now.periods_total));
     progress.set_position(u64::from(now.periods_done));
     progress.set_message(format!("seed {}, period {}", now.seed_number + 1, now.period));

@@ -6,13 +6,16 @@ use super::policies::{parameters, parameters_in_full, policy, policy_hash};
 use crate::domain::error::{Within, in_range};
 use crate::domain::limits::{SCENARIO_CITIES_MAX, SCENARIO_RUNS_MAX};
 use crate::domain::{Reason, Violation};
+use crate::grpc::parse::known;
 use crate::grpc::status::{Answer, refuse, refuse_market};
 use crate::grpc::{Shared, at_least, render};
 use crate::market::{KeptScenario, Market};
 use crate::matching::{Control, Means, Phase};
 use crate::planning::Error;
 use crate::planning::figure::{Figure, Undefined};
+use crate::planning::scenario::aggregate;
 use crate::planning::scenario::compare::{self, Delta, Measure};
+use crate::planning::scenario::economy::{Charted, MacroRun};
 use crate::planning::scenario::results::{CityPeriod, Manifest, Period};
 use crate::planning::scenario::{Parameters, Plan, Run, Scenario};
 use crate::proto::v1 as pb;
@@ -42,6 +45,8 @@ struct Job {
     view: Arc<View>,
     scenario: Scenario,
     plan: Arc<Plan>,
+    /// In the macro mode: the market as an economy.
+    charted: Option<Charted>,
     number: u64,
     policy_hash: u64,
     control: Control,
@@ -57,6 +62,11 @@ pub async fn run(shared: &Shared, request: pb::RunScenarioRequest) -> Answer<Rec
     let market = shared.market(&request.market)?;
     at_least(&market, request.at_least_revision)?;
     let asked = request.policy.unwrap_or_default();
+    let mode: pb::ScenarioMode = known("mode", request.mode).map_err(refuse)?;
+    if mode == pb::ScenarioMode::Macro && !request.seeds.is_empty() {
+        let message = "are for the micro mode: the macro mode draws nothing";
+        return Err(refuse(Violation::invalid("seeds", message)));
+    }
     let scenario = Scenario {
         policy: policy(&asked).within(|| "policy".to_owned()).map_err(refuse)?,
         parameters: request.parameters.as_ref().map_or_else(Parameters::default, parameters),
@@ -76,8 +86,11 @@ pub async fn run(shared: &Shared, request: pb::RunScenarioRequest) -> Answer<Rec
     };
     let plan = planned.await.map_err(|_| failed())?.map_err(refuse)?;
     let (steps, outgoing) = mpsc::channel(MESSAGES_MAX);
+    let is_macro = mode == pb::ScenarioMode::Macro;
+    let charted = if is_macro { Some(chart(&view, &scenario, &plan).await?) } else { None };
     let job = Job {
-        number: market.scenarios().number(),
+        charted,
+        number: if is_macro { 0 } else { market.scenarios().number() },
         market,
         view,
         scenario,
@@ -127,10 +140,7 @@ async fn watch(shared: Shared, job: Arc<Job>) {
         }
     };
     let last = match finished {
-        Ok(Ok(kept)) => {
-            let step = Some(Step::Finished(scenario_run(&kept)));
-            Ok(pb::RunScenarioResponse { step })
-        }
+        Ok(Ok(last)) => Ok(pb::RunScenarioResponse { step: Some(last) }),
         // Told to stop: nobody listens.
         Ok(Err(Error::Cancelled(_))) => return,
         Ok(Err(Error::Refused(violation))) => Err(refuse(violation)),
@@ -139,17 +149,34 @@ async fn watch(shared: Shared, job: Arc<Job>) {
     let _ = job.steps.send(last).await;
 }
 
+/// The market as an economy, off the runtime.
+async fn chart(view: &Arc<View>, scenario: &Scenario, plan: &Arc<Plan>) -> Answer<Charted> {
+    let (view, scenario, plan) = (view.clone(), scenario.clone(), plan.clone());
+    let charted = tokio::task::spawn_blocking(move || scenario.chart(&view, &plan));
+    charted.await.map_err(|_| failed())?.map_err(refuse)
+}
+
 fn failed() -> Status {
     refuse(Violation::new(Reason::Internal, "", "the computation failed"))
 }
 
 impl Job {
-    /// Runs all seeds, sends every period, and keeps the run.
-    fn work(&self) -> Result<Arc<KeptScenario>, Error> {
+    /// Does the run and tells of its periods; the last step.
+    fn work(&self) -> Result<Step, Error> {
         let manifest = self.scenario.manifest(&self.view);
         let started = manifest_of(&manifest, &self.scenario.parameters, self.policy_hash);
-        let started = pb::ScenarioRun { id: id_of(self.number), ..started };
+        // The macro mode is not kept, and has no id.
+        let id = if self.charted.is_some() { String::new() } else { id_of(self.number) };
+        let started = pb::ScenarioRun { id, ..started };
         self.tell(Step::Started(started));
+        match &self.charted {
+            Some(charted) => self.aggregate(charted).map(Step::MacroEnd),
+            None => self.simulate().map(|kept| Step::Finished(scenario_run(&kept))),
+        }
+    }
+
+    /// Runs all seeds of the micro mode, and keeps the run.
+    fn simulate(&self) -> Result<Arc<KeptScenario>, Error> {
         // One core is left for those whom the server serves meanwhile.
         let all = Means::all();
         let means = Means { threads: all.threads.saturating_sub(1).max(1), ..all };
@@ -170,6 +197,16 @@ impl Job {
         }))
     }
 
+    /// Runs the macro mode.
+    fn aggregate(&self, charted: &Charted) -> Result<pb::MacroEnd, Error> {
+        self.tell(Step::MacroPeriod(macro_start(&self.view, charted)));
+        let found = charted.run(self.scenario.periods, &self.control, |number, step| {
+            self.done.fetch_add(1, Relaxed);
+            self.tell(Step::MacroPeriod(macro_period(&self.view, number, step)));
+        })?;
+        Ok(macro_end(&found))
+    }
+
     /// Sends a step, waiting for room; stops the run if nobody listens.
     fn tell(&self, step: Step) {
         if self.steps.blocking_send(Ok(pb::RunScenarioResponse { step: Some(step) })).is_err() {
@@ -179,7 +216,8 @@ impl Job {
 
     fn progress(&self) -> pb::ScenarioProgress {
         let periods = self.scenario.periods;
-        let total = periods * self.scenario.seeds.len() as u32;
+        let seeds = if self.charted.is_some() { 1 } else { self.scenario.seeds.len() as u32 };
+        let total = periods * seeds;
         let done = self.done.load(Relaxed);
         let current = done.min(total - 1);
         let clearing = self.control.progress();
@@ -258,6 +296,48 @@ fn scenario_city(name: &str, row: &CityPeriod) -> pb::ScenarioCity {
         cost_of_living: row.cost_of_living,
         productivity: row.productivity,
         delay: row.delay,
+    }
+}
+
+/// The start of a macro run, as a period in which nobody has moved.
+fn macro_start(view: &View, charted: &Charted) -> pb::MacroPeriod {
+    let still = vec![0.0; charted.residents.len()];
+    let wages = charted.economy.wages(&charted.residents);
+    let prices = charted.economy.prices(&charted.residents);
+    let columns = [&charted.residents, &still, &still, &wages, &prices, &still];
+    pb::MacroPeriod { period: 0, cities: macro_cities(view, columns) }
+}
+
+fn macro_period(view: &View, number: u32, step: &aggregate::Step) -> pb::MacroPeriod {
+    let (inflows, outflows) = (step.inflows(), step.outflows());
+    let columns = [&step.residents, &inflows, &outflows, &step.wages, &step.prices, &step.shadow];
+    pb::MacroPeriod { period: number, cities: macro_cities(view, columns) }
+}
+
+/// Rows of cities from columns: residents, in, out, wages, prices over the reference, cap
+/// prices.
+fn macro_cities(view: &View, columns: [&Vec<f64>; 6]) -> Vec<pb::MacroCity> {
+    let cities = view.head.geography.cities.iter().enumerate();
+    cities
+        .map(|(at, city)| {
+            let [residents, moved_in, moved_out, wage, prices, cap_price] =
+                columns.map(|column| column[at]);
+            let (city, cost_of_living) = (city.id.to_string(), 1_000.0 * prices);
+            pb::MacroCity { city, residents, moved_in, moved_out, wage, cost_of_living, cap_price }
+        })
+        .collect()
+}
+
+fn macro_end(found: &MacroRun) -> pb::MacroEnd {
+    let first = &found.steady[0];
+    pb::MacroEnd {
+        steady_residents: first.residents.clone(),
+        converged: first.converged,
+        residual: first.residual,
+        iterations: first.iterations,
+        steady_states: found.steady.len() as u32,
+        growth: found.growth,
+        settled_residual: found.settled,
     }
 }
 

@@ -73,7 +73,8 @@ pub struct Economy {
     pub barriers: Vec<f64>,
     /// Subsidies `σ_od` in the unit of wages a period; empty for none.
     pub subsidies: Vec<f64>,
-    /// Spillovers `spill · e^(-δ km)`, 0 on the diagonal; empty for none.
+    /// Spillovers `spill · e^(-δ km)`, by rows of the city that gains, 0 on the diagonal;
+    /// empty for none.
     pub spillovers: Vec<f64>,
     /// Elasticities.
     pub elasticities: Elasticities,
@@ -328,7 +329,7 @@ impl Economy {
 }
 
 /// Rounds of [`Economy::settle`].
-const SETTLE_ROUNDS_MAX: usize = 20_000;
+const SETTLE_ROUNDS_MAX: usize = 5_000;
 /// Relative residual at which [`Economy::settle`] ends.
 const SETTLE_TOLERANCE: f64 = 1e-11;
 

@@ -6,13 +6,15 @@
 //! * [`draws`]: common random numbers;
 //! * [`run`], [`results`], [`compare`]: many seeds, what they find, what a policy changed;
 //! * [`aggregate`]: the macro mode, a logit of residents between cities;
-//! * [`steady`]: its steady states, and how far the feedback is from running away.
+//! * [`steady`]: its steady states, and how far the feedback is from running away;
+//! * [`economy`]: the macro mode on a market.
 //!
 //! `docs/SCENARIOS.md` has the model line by line.
 
 pub mod aggregate;
 pub mod compare;
 pub mod draws;
+pub mod economy;
 pub mod feedback;
 pub mod fork;
 pub mod parameters;

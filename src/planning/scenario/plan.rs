@@ -114,14 +114,6 @@ impl Plan {
         }
     }
 
-    /// Whether the policy founds no cluster and changes no demand, target or cap order:
-    /// whether it can be tried without vacancies.
-    pub fn is_aggregate(&self) -> bool {
-        self.clusters.is_empty()
-            && self.demand.is_empty()
-            && self.targets.iter().all(Option::is_none)
-    }
-
     /// Caps, subsidies and costs.
     fn change_places(&mut self, policy: &Policy) -> Result<(), Violation> {
         let mut geography = Geography::clone(&self.geography);

@@ -8,7 +8,7 @@ use crate::domain::error::{Within, at_most, in_range, text};
 use crate::domain::ids::{CityName, RegionName};
 use crate::domain::limits::{
     FIT_MAX, INTAKE_CAP_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, MONEY_MAX, NAME_BYTES_MAX,
-    OPENINGS_MAX, PER_KM_MAX, POLICY_CHANGE_BP_MAX, POLICY_CHANGE_BP_MIN, POLICY_ITEMS_MAX,
+    OPENINGS_MAX, PER_KM_MAX, POLICY_CUT_BP_MAX, POLICY_ITEMS_MAX, POLICY_RISE_BP_MAX,
     TEXT_BYTES_MAX,
 };
 use crate::domain::{CapOrder, Vacancy, Violation};
@@ -277,7 +277,7 @@ impl Capacity {
 
 /// Refuses a relative change that takes everything away, or is absurdly large.
 fn change_bp(field: &str, change: i32) -> Result<(), Violation> {
-    in_range(field, change, POLICY_CHANGE_BP_MIN, POLICY_CHANGE_BP_MAX)
+    in_range(field, change, -POLICY_CUT_BP_MAX, POLICY_RISE_BP_MAX)
 }
 
 /// Refuses a list that is too long or has an entry that is wrong, which is named.

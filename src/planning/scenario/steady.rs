@@ -19,7 +19,7 @@ pub struct Steady {
 /// Relative residual at which a state counts as steady.
 pub const TOLERANCE: f64 = 1e-10;
 /// Steps after which the search for a steady state is given up.
-pub const ITERATIONS_MAX: u32 = 100_000;
+pub const ITERATIONS_MAX: u32 = 20_000;
 /// Share of the people who choose in a step of the search. A steady state does not depend
 /// on it, and half of them keeps a step from overshooting.
 const STEP: f64 = 0.5;
