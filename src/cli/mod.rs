@@ -12,8 +12,8 @@
 //! | `local` | a server in this process |
 //! | `process` | what processes have used |
 //!
-//! `demo`, `solve`, `scenario` and `bench` are folders; each subcommand of `scenario` and
-//! `bench` is a file in its own.
+//! `demo`, `indicators`, `solve`, `scenario` and `bench` are folders; each subcommand of
+//! `scenario` and `bench` is a file in its own.
 
 mod bench;
 mod clear;
@@ -26,6 +26,7 @@ mod files;
 mod generate;
 mod health;
 mod import;
+mod indicators;
 mod journal;
 mod loader;
 mod local;
@@ -78,6 +79,7 @@ enum Command {
     Clear(clear::Args),
     Watch(watch::Args),
     Explain(explain::Args),
+    Indicators(indicators::Args),
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
@@ -117,6 +119,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Clear(args) => clear::run(args, output).await,
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
+        Command::Indicators(args) => indicators::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,
