@@ -13,7 +13,8 @@
 //! | `http` | reading from an admin port |
 //! | `process` | what processes have used |
 //!
-//! `demo`, `indicators`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
+//! `demo`, `indicators`, `solve`, `scenario` and `bench` are folders; each subcommand of
+//! `scenario` and `bench` is a file in its own.
 
 mod bench;
 mod clear;
@@ -36,6 +37,7 @@ mod output;
 mod process;
 mod reproduce;
 mod rounds;
+mod scenario;
 mod serve;
 mod solve;
 mod verify;
@@ -90,6 +92,7 @@ enum Command {
     Reproduce(reproduce::Args),
     Health(health::Args),
     Journal(journal::Args),
+    Scenario(scenario::Args),
 }
 
 /// Runs the command and says how it went.
@@ -131,6 +134,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Reproduce(args) => reproduce::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
+        Command::Scenario(args) => scenario::run(args, output).await,
     }
 }
 

@@ -6,7 +6,8 @@
 //! * [`indices`]: the formulas, on plain numbers;
 //! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
 //! * [`indicators`]: formulas and counts brought together;
-//! * [`flows`]: who moves from where to where.
+//! * [`flows`]: who moves from where to where;
+//! * [`scenario`]: what a policy would change, on a fork of the market.
 
 pub mod census;
 pub mod draw;
@@ -15,5 +16,6 @@ pub mod figure;
 pub mod flows;
 pub mod indicators;
 pub mod indices;
+pub mod scenario;
 
 pub use error::Error;

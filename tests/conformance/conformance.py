@@ -452,7 +452,7 @@ def unknown_market(hire):
             request = method.request(market="no-such-market")
             if method.client_streams:
                 call = lambda: next(method(iter([request]), timeout=5))
-            elif method.path.endswith(("Watch", "Verify")):
+            elif method.path.endswith(("Watch", "Verify", "RunScenario")):
                 call = lambda: next(method(request, timeout=5))
             else:
                 call = lambda: method(request)
@@ -1220,6 +1220,62 @@ def indicators(hire):
     refused(
         lambda: planning.GetIndicators(market=market, prefix_length=65),
         "INVALID_ARGUMENT", "INVALID_FIELD", "prefix_length",
+    )
+
+
+@check("scenarios: a stream of periods, kept, compared; the market stays as it is")
+def scenarios(hire):
+    """Goal: the three calls of scenarios from another language. Method: three workers and
+    two jobs of known pay; a baseline, nothing under another name, and a cluster."""
+    planning = hire.gale.PlanningService
+    cities = [
+        {"id": "north", "latitude": 50, "population": 3000},
+        {"id": "south", "latitude": 40, "population": 1000},
+    ]
+    market = hire.market_with("scenarios", cities)
+    job = {"openings": 1, "labels": {"occupation": "15-1252"}}
+    hire.fill(
+        market,
+        [worker("north", {"s": level}, 30_000) for level in (80, 60, 40)],
+        [{"city": "north", "salary": 31_000, **job}, {"city": "south", "salary": 33_000, **job}],
+    )
+    revision = hire.revision(market)
+
+    def run(policy, **more):
+        request = dict(market=market, policy=policy, periods=2, seeds=[7, 8], **more)
+        steps = list(planning.RunScenario(timeout=30, **request))
+        kinds = [step.WhichOneof("step") for step in steps]
+        equal("first and last", [kinds[0], kinds[-1]], ["started", "finished"])
+        periods = [s.period for s in steps if s.WhichOneof("step") == "period"]
+        equal("periods", [(p.seed, p.period) for p in periods], [(7, 1), (7, 2), (8, 1), (8, 2)])
+        return steps[-1].finished, periods
+
+    base, periods = run({})
+    north, south = periods[0].cities
+    equal("placed", [north.placed, south.placed], [1, 1])
+    equal("moved", [north.moved_out, south.moved_in], [1, 1])
+    equal("pay", periods[0].total.pay, 64_000)
+    equal("residents", [north.residents, south.residents], [2_999, 1_001])
+    same, periods_again = run({"name": "nothing"})
+    equal("nothing changes nothing", periods_again, periods)
+    equal("hashes", same.result_hash, base.result_hash)
+    group = {"label": "occupation", "prefix": "15"}
+    policy = {"name": "more", "clusters": [{"city": "south", "group": group, "openings": 1}]}
+    more, periods = run(policy)
+    equal("one more", periods[0].total.placed, 3)
+    listed = planning.ListScenarios(market=market).runs
+    equal("listed", [r.id for r in listed], [more.id, same.id, base.id])
+    found = planning.CompareScenarios(market=market, run=more.id, against=base.id)
+    placed = [d for d in found.market if d.measure == 4 and d.period == 1]
+    equal("difference", [(d.mean, d.least, d.greatest, d.seeds) for d in placed], [(1, 1, 1, 2)])
+    equal("the market's revision", hire.revision(market), revision)
+    refused(
+        lambda: next(planning.RunScenario(market=market, periods=201, timeout=5)),
+        "INVALID_ARGUMENT", "INVALID_FIELD", "periods",
+    )
+    refused(
+        lambda: planning.CompareScenarios(market=market, run="s99"),
+        "NOT_FOUND", "SCENARIO_NOT_FOUND", "run",
     )
 
 
