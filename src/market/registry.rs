@@ -5,9 +5,7 @@ use super::continuous::Continuous;
 use super::keeping::Keeping;
 use super::owner::{Caller, Owner, stop_process};
 use super::touched::Touched;
-use super::{
-    Error, Failure, LastCleared, Market, Message, Pinned, Pools, Scenarios, Surveys,
-};
+use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools, Scenarios, Surveys};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
 use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
 use crate::events::{Log, Recent, Retention};
