@@ -13,7 +13,7 @@
 //! | `http` | reading from an admin port |
 //! | `process` | what processes have used |
 //!
-//! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
+//! `demo`, `indicators`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
 
 mod bench;
 mod clear;
@@ -28,6 +28,7 @@ mod generate;
 mod health;
 mod http;
 mod import;
+mod indicators;
 mod journal;
 mod loader;
 mod local;
@@ -81,6 +82,7 @@ enum Command {
     Watch(watch::Args),
     Explain(explain::Args),
     Export(export::Args),
+    Indicators(indicators::Args),
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
@@ -120,6 +122,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,
+        Command::Indicators(args) => indicators::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,

@@ -3,10 +3,17 @@
 //!
 //! * [`figure`]: a number with its inputs, or the reason why there is none;
 //! * [`error`]: why there is no result at all;
-//! * [`flows`]: who moves from where to where.
+//! * [`flows`]: who moves from where to where;
+//! * [`indices`]: the formulas, on plain numbers;
+//! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
+//! * [`indicators`]: formulas and counts brought together.
 
+pub mod census;
+pub mod draw;
 pub mod error;
 pub mod figure;
 pub mod flows;
+pub mod indicators;
+pub mod indices;
 
 pub use error::Error;
