@@ -218,7 +218,7 @@ fn flows_of_random_lives_are_those_of_a_naive_count() {
     let (mut cells, mut placed) = (0, 0);
     for seed in 0..cases() {
         let mut case = Case::new(seed);
-        let mut choice = Random(seed ^ 0xF10_35);
+        let mut choice = Random(seed ^ 0xF1035);
         for step in 0..OPERATIONS {
             case.operate(choice.below(u64::from(KINDS)) as u8, choice.next());
             if step % 10 != 9 {
@@ -359,7 +359,8 @@ fn the_origin_is_home_before_the_move() {
             .map(|flow| (id(flow.origin), id(flow.destination), flow.placed))
             .collect::<Vec<_>>()
     };
-    assert_eq!(ends(view), [(HOME.into(), AWAY.into(), Some(0))], "planned");
+    let flow = |from: &str, to: &str, placed| vec![(from.to_owned(), to.to_owned(), Some(placed))];
+    assert_eq!(ends(view), flow(HOME, AWAY, 0), "planned");
     let held = world.job_of(1).unwrap();
     let done = world.ok(confirm(MatchSide::Worker, [(1, held)]));
     let moved = done.events.iter().find_map(|event| match event {
@@ -369,12 +370,12 @@ fn the_origin_is_home_before_the_move() {
     let moved = moved.expect("she has moved");
     let id = |ix| world.view().head.geography.city(ix).id.to_string();
     assert_eq!((id(moved.origin), id(moved.destination)), (HOME.to_owned(), AWAY.to_owned()));
-    assert_eq!(ends(world.view()), [(HOME.into(), AWAY.into(), Some(1))], "moved");
+    assert_eq!(ends(world.view()), flow(HOME, AWAY, 1), "moved");
 
     world.ok(reopen([WorkerSpec { home_city: city_name(AWAY), ..worker(1) }]));
-    assert_eq!(ends(world.view()), [], "her match is history");
+    assert!(ends(world.view()).is_empty(), "her match is history");
     world.clear();
-    assert_eq!(ends(world.view()), [(AWAY.into(), AWAY.into(), Some(0))], "and she stays");
+    assert_eq!(ends(world.view()), flow(AWAY, AWAY, 0), "and she stays");
 }
 
 /// Goal: a table is refused past its limit of cells, not at it, and the answer says why.

@@ -45,10 +45,10 @@ pub async fn ask(address: SocketAddr, method: &str, target: &str) -> Answer {
     stream.write_all(head.as_bytes()).await.expect("it reads");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("it answers");
-    parse(&bytes)
+    parse(&bytes, method != "HEAD")
 }
 
-fn parse(bytes: &[u8]) -> Answer {
+fn parse(bytes: &[u8], has_body: bool) -> Answer {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an end of headers");
     let head = std::str::from_utf8(&bytes[..end]).expect("headers are ASCII");
     let mut lines = head.split("\r\n");
@@ -59,7 +59,7 @@ fn parse(bytes: &[u8]) -> Answer {
         .collect();
     let rest = &bytes[end + 4..];
     let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
-    let (body, pieces) = if chunked { joined(rest) } else { (rest.to_vec(), 1) };
+    let (body, pieces) = if chunked && has_body { joined(rest) } else { (rest.to_vec(), 1) };
     Answer { status: status.parse().expect("a number"), headers, body, pieces }
 }
 
