@@ -75,7 +75,7 @@ impl Control {
     }
 
     /// Whether to go on.
-    pub(super) fn check(&self) -> Result<(), Cancelled> {
+    pub fn check(&self) -> Result<(), Cancelled> {
         if self.cancelled.load(Relaxed) { Err(Cancelled) } else { Ok(()) }
     }
 }
