@@ -8,7 +8,8 @@ use std::{env, error::Error, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["market", "pool", "matching", "event"].map(|name| format!("gale/v1/{name}.proto"));
+    let files = ["market", "pool", "matching", "event", "planning"];
+    let files = files.map(|name| format!("gale/v1/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     let bytes = descriptors.encode_to_vec();
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -2,7 +2,7 @@
 
 use crate::domain::limits;
 use crate::events::Retention;
-use crate::grpc::{DeadlineLayer, Events, MarketRpc, MatchingRpc, PoolRpc, Shared};
+use crate::grpc::{DeadlineLayer, Events, MarketRpc, MatchingRpc, PlanningRpc, PoolRpc, Shared};
 use crate::http::{Readiness, admin};
 use crate::journal::snapshot::Snapshots;
 use crate::journal::{self, Directory, Journal, Recovered};
@@ -11,6 +11,7 @@ use crate::proto::DESCRIPTORS;
 use crate::proto::encoded::event_service_server::EventServiceServer;
 use crate::proto::v1::market_service_server::MarketServiceServer;
 use crate::proto::v1::matching_service_server::MatchingServiceServer;
+use crate::proto::v1::planning_service_server::PlanningServiceServer;
 use crate::proto::v1::pool_service_server::PoolServiceServer;
 use crate::state::Capacity;
 use std::future::Future;
@@ -305,12 +306,13 @@ struct Health<S> {
 }
 
 /// All services by their full names; the empty name is the server as a whole.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "gale.v1.MarketService",
     "gale.v1.PoolService",
     "gale.v1.MatchingService",
     "gale.v1.EventService",
+    "gale.v1.PlanningService",
 ];
 
 impl Health<HealthServer> {
@@ -374,7 +376,8 @@ fn serve_grpc(
         .add_service(sized!(MarketServiceServer::new(MarketRpc(shared.clone()))))
         .add_service(sized!(PoolServiceServer::new(PoolRpc(shared.clone()))))
         .add_service(sized!(MatchingServiceServer::new(MatchingRpc(shared.clone()))))
-        .add_service(sized!(EventServiceServer::new(Events(shared))));
+        .add_service(sized!(EventServiceServer::new(Events(shared.clone()))))
+        .add_service(sized!(PlanningServiceServer::new(PlanningRpc(shared))));
     let patience = options.keepalive_interval + options.keepalive_timeout;
     let connections = accept(listener, options.connections_max, patience, stopping.clone());
     let stopped = async move { stopping.cancelled().await };

@@ -6,6 +6,7 @@ use crate::domain::limits::MESSAGE_BYTES_MAX;
 use crate::proto::v1::event_service_client::EventServiceClient;
 use crate::proto::v1::market_service_client::MarketServiceClient;
 use crate::proto::v1::matching_service_client::MatchingServiceClient;
+use crate::proto::v1::planning_service_client::PlanningServiceClient;
 use crate::proto::v1::pool_service_client::PoolServiceClient;
 use crate::proto::v1::{
     City, GetMarketRequest, GetWatermarkRequest, ListCitiesRequest, ListMarketsRequest, Market,
@@ -118,6 +119,13 @@ impl Client {
     /// Rounds and matches.
     pub fn matching(&self) -> MatchingServiceClient<Channel> {
         MatchingServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    /// Indicators, flows and scenarios.
+    pub fn planning(&self) -> PlanningServiceClient<Channel> {
+        PlanningServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }

@@ -23,6 +23,7 @@ mod events;
 mod explain;
 mod files;
 mod generate;
+mod guidance;
 mod health;
 mod import;
 mod journal;
@@ -76,6 +77,7 @@ enum Command {
     Clear(clear::Args),
     Watch(watch::Args),
     Explain(explain::Args),
+    Guidance(guidance::Args),
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
@@ -114,6 +116,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Clear(args) => clear::run(args, output).await,
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
+        Command::Guidance(args) => guidance::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,

@@ -124,6 +124,29 @@ pub const HISTORY_SECONDS_MAX: u64 = 24 * 3_600;
 pub const QUEUE_COMMANDS_MAX: usize = 1_024;
 /// Bytes of commands waiting for one market's owner.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Computations of `PlanningService` at once, on one server; later ones wait.
+pub const PLANNING_CALLS_MAX: usize = 2;
+/// Groups that indicators tell apart.
+pub const INDICATOR_GROUPS_MAX: usize = 20_000;
+/// Groups in a reply when the caller does not say.
+pub const INDICATOR_GROUPS_DEFAULT: usize = 100;
+/// Groups in a reply at most, and regions; the largest.
+pub const INDICATOR_ROWS_MAX: usize = 1_000;
+/// Specialities of a city when the caller does not say.
+pub const SPECIALITIES_DEFAULT: usize = 5;
+/// Specialities of a city at most.
+pub const SPECIALITIES_MAX: usize = 50;
+/// Seekers who are asked for their first choice; beyond, so many are drawn.
+pub const FIRST_CHOICES_MAX: usize = 200_000;
+/// Seekers who are cleared eight times to split mismatch; beyond, so many are drawn.
+pub const SPLIT_SEEKERS_MAX: usize = 50_000;
+/// Pairs of a seeker and a city that differentials look at: with more, fewer seekers are
+/// drawn, but [`DIFFERENTIAL_SEEKERS_MIN`] at least.
+pub const DIFFERENTIAL_PAIRS_MAX: usize = 1_000_000;
+/// See [`DIFFERENTIAL_PAIRS_MAX`].
+pub const DIFFERENTIAL_SEEKERS_MIN: usize = 100;
+/// Changes of policy that one call of `PriceGuidance` tries together.
+pub const POLICY_CHANGES_MAX: usize = 1_000;
 /// Streams on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
 /// Connections of one server.

@@ -7,6 +7,7 @@ mod market;
 mod matching;
 mod paging;
 mod parse;
+mod planning;
 mod pool;
 mod render;
 pub mod specs;
@@ -18,9 +19,10 @@ pub use event::Events;
 pub use market::MarketRpc;
 pub use matching::MatchingRpc;
 pub use parse::{Parsed, city, market_settings, move_cost, region, vacancy, worker};
+pub use planning::PlanningRpc;
 pub use pool::PoolRpc;
 
-use crate::domain::limits::SUBSCRIBERS_PER_SERVER_MAX;
+use crate::domain::limits::{PLANNING_CALLS_MAX, SUBSCRIBERS_PER_SERVER_MAX};
 use crate::domain::{RequestId, Revision};
 use crate::market::{Market, Markets};
 use crate::state::{Outcome, RequestKey};
@@ -29,6 +31,7 @@ use status::{Answer, refuse};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -47,6 +50,8 @@ pub struct Shared {
     pub subscribers_per_market_max: usize,
     /// A subscriber whose connection accepts nothing for this long is cut.
     pub stall: Duration,
+    /// Room for computations of `PlanningService`.
+    pub planning: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -59,6 +64,7 @@ impl Shared {
             subscribers_max: SUBSCRIBERS_PER_SERVER_MAX,
             subscribers_per_market_max: crate::domain::limits::SUBSCRIBERS_PER_MARKET_MAX,
             stall: Duration::from_secs(crate::domain::limits::SUBSCRIBER_STALL_SECONDS_MAX),
+            planning: Arc::new(Semaphore::new(PLANNING_CALLS_MAX)),
         }
     }
 

@@ -75,7 +75,16 @@ impl Control {
     }
 
     /// Whether to go on.
+    ///
+    /// # Errors
+    /// [`Cancelled`] once somebody has asked to stop.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.cancelled.load(Relaxed) { Err(Cancelled) } else { Ok(()) }
+    }
+}
+
+impl AsRef<Control> for Control {
+    fn as_ref(&self) -> &Control {
+        self
     }
 }

@@ -2,7 +2,18 @@
 //! over a consistent snapshot. No clock, no I/O, no randomness but from a seed.
 //!
 //! * [`figure`]: a number with its inputs, or the reason why there is none;
+//! * [`error`]: why there is no result at all;
+//! * [`indices`]: the formulas, on plain numbers;
+//! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
+//! * [`indicators`]: formulas and counts brought together;
 //! * [`guidance`]: what caps and subsidies cost, against the same market left alone.
 
+pub mod census;
+pub mod draw;
+pub mod error;
 pub mod figure;
 pub mod guidance;
+pub mod indicators;
+pub mod indices;
+
+pub use error::Error;

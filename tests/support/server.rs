@@ -5,6 +5,7 @@ use gale::proto::v1 as pb;
 use gale::proto::v1::event_service_client::EventServiceClient;
 use gale::proto::v1::market_service_client::MarketServiceClient;
 use gale::proto::v1::matching_service_client::MatchingServiceClient;
+use gale::proto::v1::planning_service_client::PlanningServiceClient;
 use gale::proto::v1::pool_service_client::PoolServiceClient;
 use gale::server::{Bound, Options};
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ pub struct Api {
     pub pool: PoolServiceClient<Channel>,
     pub matching: MatchingServiceClient<Channel>,
     pub event: EventServiceClient<Channel>,
+    pub planning: PlanningServiceClient<Channel>,
 }
 
 impl Api {
@@ -65,6 +67,7 @@ impl Api {
             pool: sized!(PoolServiceClient),
             matching: sized!(MatchingServiceClient),
             event: sized!(EventServiceClient),
+            planning: sized!(PlanningServiceClient),
         }
     }
 }

@@ -2,7 +2,8 @@
 //! outcomes are worth as they stand.
 
 use super::{Outcome, policy};
-use crate::domain::{CityIx, Worker};
+use crate::domain::CityIx;
+use crate::planning::census::Grouping;
 use crate::preferences::Terms;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -163,28 +164,6 @@ fn held(outcome: &Outcome, terms: Terms<'_>, w: usize) -> Option<Held> {
     })
 }
 
-/// Workers grouped by a label.
-#[derive(Clone, Copy, Debug)]
-pub struct Grouping<'g> {
-    /// The label's key.
-    pub key: &'g str,
-    /// Bytes of its value that tell groups apart; 0 = all.
-    pub prefix: usize,
-}
-
-impl Grouping<'_> {
-    /// The worker's group; empty without the label.
-    fn of<'w>(&self, worker: &'w Worker) -> &'w str {
-        let labels = worker.labels.as_deref().into_iter().flatten();
-        let mut values = labels.filter(|(key, _)| key.as_ref() == self.key);
-        let value: &str = values.next().map_or("", |(_, value)| value.as_ref());
-        match self.prefix {
-            0 => value,
-            prefix => value.get(..prefix).unwrap_or(value),
-        }
-    }
-}
-
 /// What a change does to all workers, to those of each home city and of each group.
 #[derive(Clone, Debug)]
 pub struct Compared {
@@ -197,7 +176,7 @@ pub struct Compared {
 }
 
 /// Compares two outcomes of the same workers and vacancies.
-pub fn compare(before: &Outcome, after: &Outcome, grouping: Option<&Grouping<'_>>) -> Compared {
+pub fn compare(before: &Outcome, after: &Outcome, grouping: Option<&Grouping>) -> Compared {
     let (old, new) = (before.problem.terms(), after.problem.terms());
     let mut all = Effects::default();
     let mut by_city = vec![Effects::default(); after.problem.geography.cities.len()];
@@ -212,7 +191,7 @@ pub fn compare(before: &Outcome, after: &Outcome, grouping: Option<&Grouping<'_>
         all.add(&change);
         by_city[home.at()].add(&change);
         if let Some(grouping) = grouping {
-            by_group.entry(grouping.of(&seeker.worker)).or_default().add(&change);
+            by_group.entry(grouping.group_of(&seeker.worker.labels)).or_default().add(&change);
         }
     }
     let mut by_group: Vec<_> =

@@ -19,8 +19,9 @@ pub mod remedy;
 
 use crate::domain::Side;
 use crate::matching::{Control, Error, Matching, Problem, clear};
+use crate::planning::census::Grouping;
 use caps::CapCost;
-use effects::{Effects, Grouping, Totals};
+use effects::{Effects, Totals};
 use empty::CityFill;
 use remedy::{Ask, Remedy};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -53,6 +54,12 @@ pub struct Work {
     clearings: AtomicU32,
 }
 
+impl AsRef<Control> for Work {
+    fn as_ref(&self) -> &Control {
+        &self.control
+    }
+}
+
 impl Work {
     /// Clearings so far.
     pub fn clearings(&self) -> u32 {
@@ -68,9 +75,9 @@ impl Work {
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
-pub struct Question<'q> {
+pub struct Question {
     /// How workers are grouped, beside by home city.
-    pub grouping: Option<Grouping<'q>>,
+    pub grouping: Option<Grouping>,
     /// Openings to fill in one city, if any.
     pub ask: Option<Ask>,
 }
@@ -103,7 +110,7 @@ pub struct Price {
 /// # Errors
 /// [`Error::Cancelled`] when `work` is told to stop; [`Error::UnsupportedMechanism`] as
 /// [`clear`].
-pub fn price(guided: Problem, question: &Question<'_>, work: &Work) -> Result<Price, Error> {
+pub fn price(guided: Problem, question: &Question, work: &Work) -> Result<Price, Error> {
     let side = guided.settings.proposing_side;
     let unguided = work.clear(policy::unguided(&guided), side)?;
     let guided = work.clear(guided, side)?;
