@@ -52,6 +52,7 @@ fn test_of(reason: ErrorReason) -> Option<&'static str> {
         ErrorReason::ShuttingDown => "streams_of_a_server_that_stops",
         ErrorReason::JournalFailed => "a_journal_that_fails",
         ErrorReason::JournalFull => "a_journal_that_fails",
+        ErrorReason::ScenarioNotFound => "scenarios_that_are_not_kept",
         // Never sent.
         ErrorReason::Unspecified => return None,
         // A fault of the server has no test: what can be tested is repaired.
@@ -67,7 +68,7 @@ fn every_reason_has_a_test() {
     let reasons: Vec<_> = reasons.collect();
     assert_eq!(
         reasons.last(),
-        Some(&ErrorReason::JournalFull),
+        Some(&ErrorReason::ScenarioNotFound),
         "reasons are numbered without gaps"
     );
     for reason in reasons {
@@ -1220,6 +1221,19 @@ async fn settings_that_would_do_nothing() {
     let fine = pb::Market { settings: Some(settings(60, 59, 0)), ..market("n") };
     let made = server.make(fine).await.settings.unwrap();
     assert_eq!((made.confirmation_window_seconds, made.place_after_seconds), (60, 59));
+}
+
+/// Goal: a run that is not kept cannot be compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn scenarios_that_are_not_kept() {
+    let mut server = Server::with_market(options()).await;
+    let request = pb::CompareScenariosRequest {
+        market: MARKET.into(),
+        run: "s1".into(),
+        ..Default::default()
+    };
+    let answer = server.api.planning.compare_scenarios(request).await;
+    refused_as(answer, Code::NotFound, "SCENARIO_NOT_FOUND", "run");
 }
 
 /// Goal: a market with changes that has never been cleared has nothing to verify.

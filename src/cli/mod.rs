@@ -12,7 +12,8 @@
 //! | `local` | a server in this process |
 //! | `process` | what processes have used |
 //!
-//! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
+//! `demo`, `indicators`, `solve`, `scenario` and `bench` are folders; each subcommand of
+//! `scenario` and `bench` is a file in its own.
 
 mod bench;
 mod clear;
@@ -26,12 +27,14 @@ mod generate;
 mod guidance;
 mod health;
 mod import;
+mod indicators;
 mod journal;
 mod loader;
 mod local;
 mod output;
 mod process;
 mod rounds;
+mod scenario;
 mod serve;
 mod solve;
 mod verify;
@@ -78,11 +81,13 @@ enum Command {
     Watch(watch::Args),
     Explain(explain::Args),
     Guidance(guidance::Args),
+    Indicators(indicators::Args),
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
     Health(health::Args),
     Journal(journal::Args),
+    Scenario(scenario::Args),
 }
 
 /// Runs the command and says how it went.
@@ -117,11 +122,13 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
         Command::Guidance(args) => guidance::run(args, output).await,
+        Command::Indicators(args) => indicators::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
+        Command::Scenario(args) => scenario::run(args, output).await,
     }
 }
 

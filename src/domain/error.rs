@@ -77,6 +77,8 @@ pub enum Reason {
     JournalFailed,
     /// The journal's disk is full.
     JournalFull,
+    /// The scenario is not kept, or never was.
+    ScenarioNotFound,
 }
 
 /// One thing that is wrong, with the field it is wrong in.

@@ -155,3 +155,27 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 pub const UNARY_SECONDS_DEFAULT: u64 = 30;
 /// Time from SIGTERM to exit, in seconds.
 pub const STOP_SECONDS_MAX: u64 = 10;
+/// Entries in each list of a policy.
+pub const POLICY_ITEMS_MAX: usize = 10_000;
+/// Greatest relative cut of a policy, in basis points.
+pub const POLICY_CUT_BP_MAX: i32 = 9_900;
+/// Greatest relative rise of a policy, in basis points.
+pub const POLICY_RISE_BP_MAX: i32 = 1_000_000;
+/// Periods of a scenario.
+pub const SCENARIO_PERIODS_MAX: u32 = 200;
+/// Seeds of a scenario.
+pub const SCENARIO_SEEDS_MAX: usize = 100;
+/// Rows of a scenario's result: cities x periods x seeds.
+pub const SCENARIO_ROWS_MAX: usize = 250_000;
+/// Scenarios that run at once on a server.
+pub const SCENARIO_RUNS_MAX: usize = 2;
+/// Scenarios that are kept, per market.
+pub const SCENARIOS_KEPT_MAX: usize = 32;
+/// Bytes of them that are kept, per market; the newest is kept whatever it takes.
+pub const SCENARIOS_KEPT_BYTES_MAX: usize = 64 << 20;
+/// Cities in one message of a scenario's result, or in one comparison.
+pub const SCENARIO_CITIES_MAX: usize = 2_000;
+/// Cities of a market in the macro mode, whose matrices have a cell for each pair.
+pub const SCENARIO_MACRO_CITIES_MAX: usize = 1_000;
+/// Vacancies that one cluster of a policy is spread over.
+pub const CLUSTER_VACANCIES_MAX: usize = 1_000;

@@ -26,7 +26,12 @@ pub use worker::{Level, Mobility, MobilitySpec, Worker, WorkerSpec};
 
 use std::sync::Arc;
 
-/// Labels of a record: short key-value pairs that Gale stores and returns, never reads.
+/// The label that groups workers and vacancies where nobody names another. Generated ones
+/// have the occupation's OEWS code in it, such as `15-1252`.
+pub const OCCUPATION_LABEL: &str = "occupation";
+
+/// Labels of a record: short key-value pairs that Gale stores and returns. A label
+/// changes nothing that happens; indicators group by one.
 pub type Labels = Box<[(Box<str>, Box<str>)]>;
 
 /// Labels as a market keeps them: records with equal labels share one list (see

@@ -19,6 +19,7 @@ mod tables;
 mod vacancies;
 mod workers;
 
+pub use crate::domain::OCCUPATION_LABEL;
 pub use plan::{METROS_MAX, Plan, QUARTERS_MAX, Scale};
 
 use crate::domain::{
@@ -32,8 +33,6 @@ use tables::{Cell, Occupation, Tables};
 
 /// The label that tells that a record is generated; its value is `true`.
 pub const GENERATED_LABEL: &str = "generated";
-/// The label that holds the occupation's OEWS code, such as `15-1252`.
-pub const OCCUPATION_LABEL: &str = "occupation";
 
 /// A market without its people and vacancies.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,10 +19,10 @@ pub use event::Events;
 pub use market::MarketRpc;
 pub use matching::MatchingRpc;
 pub use parse::{Parsed, city, market_settings, move_cost, region, vacancy, worker};
-pub use planning::PlanningRpc;
+pub use planning::{PlanningRpc, parameters_in_full};
 pub use pool::PoolRpc;
 
-use crate::domain::limits::{PLANNING_CALLS_MAX, SUBSCRIBERS_PER_SERVER_MAX};
+use crate::domain::limits::{PLANNING_CALLS_MAX, SCENARIO_RUNS_MAX, SUBSCRIBERS_PER_SERVER_MAX};
 use crate::domain::{RequestId, Revision};
 use crate::market::{Market, Markets};
 use crate::state::{Outcome, RequestKey};
@@ -52,6 +52,8 @@ pub struct Shared {
     pub stall: Duration,
     /// Room for computations of `PlanningService`.
     pub planning: Arc<Semaphore>,
+    /// Room for scenarios.
+    pub scenarios: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -65,6 +67,7 @@ impl Shared {
             subscribers_per_market_max: crate::domain::limits::SUBSCRIBERS_PER_MARKET_MAX,
             stall: Duration::from_secs(crate::domain::limits::SUBSCRIBER_STALL_SECONDS_MAX),
             planning: Arc::new(Semaphore::new(PLANNING_CALLS_MAX)),
+            scenarios: Arc::new(Semaphore::new(SCENARIO_RUNS_MAX)),
         }
     }
 

@@ -50,6 +50,7 @@ pub fn reason(reason: Reason) -> ErrorReason {
         Reason::Internal => ErrorReason::Internal,
         Reason::JournalFailed => ErrorReason::JournalFailed,
         Reason::JournalFull => ErrorReason::JournalFull,
+        Reason::ScenarioNotFound => ErrorReason::ScenarioNotFound,
     }
 }
 
@@ -70,6 +71,7 @@ pub fn code(violation: &Violation) -> Code {
         | Reason::WorkerNotFound
         | Reason::VacancyNotFound
         | Reason::RoundNotFound
+        | Reason::ScenarioNotFound
         | Reason::MatchNotFound => Code::NotFound,
         Reason::MarketExists => Code::AlreadyExists,
         Reason::RoundRunning

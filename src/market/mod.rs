@@ -15,6 +15,7 @@ mod owner;
 mod pages;
 mod pools;
 mod registry;
+mod scenarios;
 mod scribe;
 mod touched;
 
@@ -26,10 +27,11 @@ pub use pages::Pinned;
 pub use pools::{Pools, PublishedVacancy, PublishedWorker};
 pub(crate) use registry::not_found;
 pub use registry::{Clock, Markets, Options, SystemClock};
+pub use scenarios::{KeptScenario, Scenarios};
 pub use scribe::{Desk, Failure, Scribe, Step};
 
 use crate::domain::limits::QUEUE_BYTES_MAX;
-use crate::domain::{Incarnation, MarketName, Reason, Revision, RoundId, Violation};
+use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
 use crate::events::{Batch, Foreseen, Log, Missed, Position, Recent};
 use crate::journal::Read;
 use crate::matching::Control;
@@ -88,6 +90,7 @@ pub struct Market {
     /// Where history is kept that has left the log, if anywhere.
     archive: Option<Arc<dyn Read>>,
     pinned: Pinned,
+    scenarios: Scenarios,
     /// Held to swap or clone a pointer, never across an await.
     running: Mutex<Option<Running>>,
     /// Held to swap or clone a pointer, never across an await.
@@ -137,6 +140,16 @@ impl Market {
     /// Snapshots kept for page tokens.
     pub fn pinned(&self) -> &Pinned {
         &self.pinned
+    }
+
+    /// Scenarios that have ended.
+    pub fn scenarios(&self) -> &Scenarios {
+        &self.scenarios
+    }
+
+    /// What time it is for the market.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     /// Cancelled once the market is deleted.

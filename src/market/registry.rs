@@ -5,7 +5,7 @@ use super::continuous::Continuous;
 use super::keeping::Keeping;
 use super::owner::{Caller, Owner, stop_process};
 use super::touched::Touched;
-use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools};
+use super::{Error, Failure, LastCleared, Market, Message, Pinned, Pools, Scenarios};
 use crate::domain::limits::{MARKETS_MAX, QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX};
 use crate::domain::{Incarnation, MarketName, Millis, Reason, Revision, RoundId, Violation};
 use crate::events::{Log, Recent, Retention};
@@ -211,6 +211,7 @@ impl Markets {
             archive,
             recent: Recent::default(),
             pinned: Pinned::default(),
+            scenarios: Scenarios::default(),
             running: Mutex::new(None),
             last_cleared: RwLock::new(None::<Arc<LastCleared>>),
             subscribers: AtomicUsize::new(0),

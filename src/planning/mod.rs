@@ -7,6 +7,7 @@
 //! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
 //! * [`indicators`]: formulas and counts brought together;
 //! * [`guidance`]: what caps and subsidies cost, against the same market left alone.
+//! * [`scenario`]: what a policy would change, on a fork of the market.
 
 pub mod census;
 pub mod draw;
@@ -15,5 +16,6 @@ pub mod figure;
 pub mod guidance;
 pub mod indicators;
 pub mod indices;
+pub mod scenario;
 
 pub use error::Error;

@@ -37,7 +37,13 @@ from client import (
 suite = Suite("conformance: the main path, by reflection")
 check = suite.check
 
-SERVICES = {"MarketService", "PoolService", "MatchingService", "EventService"}
+SERVICES = {
+    "MarketService",
+    "PoolService",
+    "MatchingService",
+    "EventService",
+    "PlanningService",
+}
 STARTS_EARLIEST = {"earliest": {}}
 
 
@@ -1143,6 +1149,78 @@ def stable_under_caps(hire):
         binding += market.caps_bind(found)
     true("a cap that binds somewhere", binding > 0)
     return f"16 markets, caps bind in {binding}"
+
+
+# --- planning -------------------------------------------------------------------------
+
+
+def figure(found):
+    """A figure's value, or the reason why there is none."""
+    if found.WhichOneof("result") == "value":
+        return found.value
+    reasons = found.DESCRIPTOR.fields_by_name["undefined"].enum_type
+    return reasons.values_by_number[found.undefined].name.removeprefix("UNDEFINED_REASON_")
+
+
+@check("indicators of a market and its cities: known values, reasons, pages, fields")
+def indicators(hire):
+    """Goal: both calls of indicators from another language. Method: two workers and one
+    job, cleared; every figure is known. Cities are listed one by one."""
+    planning = hire.gale.PlanningService
+    cities = [
+        {"id": "north", "latitude": 50, "population": 3000},
+        {"id": "south", "latitude": 40, "population": 1000},
+    ]
+    market = hire.market_with("indicators", cities)
+    hire.fill(
+        market,
+        [worker("north", {"s": level}, 30_000) for level in (80, 40)],
+        [{"city": "south", "openings": 1, "salary": 33_000, "labels": {"occupation": "11-1"}}],
+    )
+    hire.clear(market)
+    found = planning.GetIndicators(
+        market=market, prefix_length=2, first_choices=True, mismatch_split=True
+    )
+    equal("revision", found.revision, hire.revision(market))
+    pools = found.market.pools
+    equal("tightness", figure(pools.tightness), 0.5)
+    equal(
+        "its inputs",
+        {i.name: i.value for i in pools.tightness.inputs},
+        {"openings": 1.0, "seekers": 2.0},
+    )
+    equal("at or above expected pay", figure(pools.at_or_above_expected), 1.0)
+    equal("first choice", figure(pools.first_choice), 1.0)
+    equal("mismatch by city", figure(found.market.mismatch_by_city.index), 1.0)
+    equal(
+        "matches lost",
+        figure(found.market.mismatch_by_city.matches_lost),
+        "ZERO_DENOMINATOR",
+    )
+    equal("rank-size", figure(found.market.sizes.zipf), "TOO_FEW")
+    equal("primacy", figure(found.market.sizes.primacy), 0.75)
+    equal("the eight clearings", list(found.market.mismatch_split.matches), [1] * 8)
+    equal("groups", {g.group for g in found.groups}, {"", "11"})
+    rows, token, revisions = [], "", set()
+    while True:
+        page = planning.ListCityIndicators(
+            market=market, page_size=1, page_token=token, differentials=True
+        )
+        rows += page.cities
+        revisions.add(page.revision)
+        token = page.next_page_token
+        if not token:
+            break
+    equal("revisions", revisions, {found.revision})
+    north, south = rows
+    equal("cities", [north.city, south.city], ["north", "south"])
+    equal("net migration per 1,000", [figure(c.migration.net_rate) for c in rows], [-1 / 3, 1.0])
+    equal("no fill rate", figure(north.pools.fill_rate), "NO_OPENINGS")
+    equal("who would come", south.differential.accepting, 2)
+    refused(
+        lambda: planning.GetIndicators(market=market, prefix_length=65),
+        "INVALID_ARGUMENT", "INVALID_FIELD", "prefix_length",
+    )
 
 
 # --- the end --------------------------------------------------------------------------

@@ -10,8 +10,7 @@ use crate::domain::limits::{
     INDICATOR_GROUPS_DEFAULT, INDICATOR_ROWS_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX,
     SPECIALITIES_DEFAULT, SPECIALITIES_MAX,
 };
-use crate::domain::{Geography, Violation};
-use crate::generate::OCCUPATION_LABEL;
+use crate::domain::{Geography, OCCUPATION_LABEL, Violation};
 use crate::planning::census::Grouping;
 use crate::planning::indicators::cutoffs::Cutoffs;
 use crate::planning::indicators::differential::Differential;

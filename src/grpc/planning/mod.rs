@@ -4,6 +4,10 @@
 mod figure;
 mod guidance;
 mod indicators;
+mod policies;
+mod scenarios;
+
+pub use policies::parameters_in_full;
 
 use super::Shared;
 use super::status::{Answer, refuse};
@@ -13,6 +17,7 @@ use crate::planning::Error;
 use crate::proto::v1 as pb;
 use crate::proto::v1::planning_service_server::PlanningService;
 use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 /// `PlanningService` over the server's markets.
@@ -22,6 +27,7 @@ pub struct PlanningRpc(pub Shared);
 #[tonic::async_trait]
 impl PlanningService for PlanningRpc {
     type PriceGuidanceStream = guidance::PriceStream;
+    type RunScenarioStream = ReceiverStream<Result<pb::RunScenarioResponse, Status>>;
 
     async fn get_indicators(
         &self,
@@ -42,6 +48,28 @@ impl PlanningService for PlanningRpc {
         request: Request<pb::PriceGuidanceRequest>,
     ) -> Result<Response<Self::PriceGuidanceStream>, Status> {
         guidance::start(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn run_scenario(
+        &self,
+        request: Request<pb::RunScenarioRequest>,
+    ) -> Result<Response<Self::RunScenarioStream>, Status> {
+        let steps = scenarios::run(&self.0, request.into_inner()).await?;
+        Ok(Response::new(ReceiverStream::new(steps)))
+    }
+
+    async fn list_scenarios(
+        &self,
+        request: Request<pb::ListScenariosRequest>,
+    ) -> Result<Response<pb::ListScenariosResponse>, Status> {
+        scenarios::list(&self.0, &request.into_inner()).map(Response::new)
+    }
+
+    async fn compare_scenarios(
+        &self,
+        request: Request<pb::CompareScenariosRequest>,
+    ) -> Result<Response<pb::CompareScenariosResponse>, Status> {
+        scenarios::compare(&self.0, request.into_inner()).await.map(Response::new)
     }
 }
 
