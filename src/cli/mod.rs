@@ -16,6 +16,7 @@
 //! `scenario` and `bench` is a file in its own.
 
 mod bench;
+mod china;
 mod clear;
 mod client;
 mod demo;
@@ -81,6 +82,7 @@ enum Command {
     Watch(watch::Args),
     Explain(explain::Args),
     Guidance(guidance::Args),
+    China(china::Args),
     Indicators(indicators::Args),
     Verify(verify::Args),
     Solve(solve::Args),
@@ -122,6 +124,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
         Command::Guidance(args) => guidance::run(args, output).await,
+        Command::China(args) => china::run(&args, output),
         Command::Indicators(args) => indicators::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),

@@ -146,7 +146,7 @@ pub const DIFFERENTIAL_PAIRS_MAX: usize = 1_000_000;
 /// See [`DIFFERENTIAL_PAIRS_MAX`].
 pub const DIFFERENTIAL_SEEKERS_MIN: usize = 100;
 /// Changes of policy that one call of `PriceGuidance` tries together.
-pub const POLICY_CHANGES_MAX: usize = 1_000;
+pub const GUIDANCE_CHANGES_MAX: usize = 1_000;
 /// Streams on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
 /// Connections of one server.

@@ -6,10 +6,12 @@
 //! * [`indices`]: the formulas, on plain numbers;
 //! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
 //! * [`indicators`]: formulas and counts brought together;
-//! * [`guidance`]: what caps and subsidies cost, against the same market left alone.
-//! * [`scenario`]: what a policy would change, on a fork of the market.
+//! * [`guidance`]: what caps and subsidies cost, against the same market left alone;
+//! * [`scenario`]: what a policy would change, on a fork of the market;
+//! * [`china`]: the aggregate model from the census of 2010, held against that of 2020.
 
 pub mod census;
+pub mod china;
 pub mod draw;
 pub mod error;
 pub mod figure;

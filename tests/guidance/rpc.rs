@@ -1,7 +1,7 @@
 //! `PriceGuidance` over gRPC.
 
 use crate::support::server::{self, MARKET, Server, options, refused_as};
-use gale::domain::limits::{INTAKE_CAP_MAX, MONEY_MAX, POLICY_CHANGES_MAX};
+use gale::domain::limits::{INTAKE_CAP_MAX, MONEY_MAX, GUIDANCE_CHANGES_MAX};
 use gale::proto::v1 as pb;
 use pb::policy_change::Change;
 use pb::price_guidance_response::Step;
@@ -164,12 +164,12 @@ async fn bad_requests_are_refused() {
         .await
         .unwrap();
     let many = |count: usize| with((0..count).map(|_| city_cap("a", None)));
-    price(&mut server, many(POLICY_CHANGES_MAX)).await.unwrap();
+    price(&mut server, many(GUIDANCE_CHANGES_MAX)).await.unwrap();
     let invalid = (Code::InvalidArgument, "INVALID_FIELD");
     let unknown = (Code::NotFound, "CITY_NOT_FOUND");
     let region = Change::RegionCap(pb::CapChange { place: "r".into(), cap: Some(1) });
     let cases = [
-        (many(POLICY_CHANGES_MAX + 1), (Code::InvalidArgument, "TOO_MANY"), "changes"),
+        (many(GUIDANCE_CHANGES_MAX + 1), (Code::InvalidArgument, "TOO_MANY"), "changes"),
         (with([city_cap("a", Some(most + 1))]), invalid, "changes[0].city_cap.cap"),
         (with([city_cap("nowhere", None)]), unknown, "changes[0].city_cap.place"),
         (with([region]), (Code::NotFound, "REGION_NOT_FOUND"), "changes[0].region_cap.place"),

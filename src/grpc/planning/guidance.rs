@@ -7,7 +7,7 @@ use super::{CancelOnDrop, stopping};
 use crate::domain::error::{at_most, in_range, text};
 use crate::domain::limits::{
     INDICATOR_ROWS_MAX, INTAKE_CAP_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, MONEY_MAX,
-    POLICY_CHANGES_MAX,
+    GUIDANCE_CHANGES_MAX,
 };
 use crate::domain::{CityIx, CityName, Geography, Reason, RegionName, Violation};
 use crate::matching::Problem;
@@ -128,7 +128,7 @@ fn grouping(request: &pb::PriceGuidanceRequest) -> Result<Option<Grouping>, Viol
 }
 
 fn changes(geography: &Geography, asked: &[pb::PolicyChange]) -> Result<Vec<Change>, Violation> {
-    at_most("changes", asked.len(), POLICY_CHANGES_MAX)?;
+    at_most("changes", asked.len(), GUIDANCE_CHANGES_MAX)?;
     let parsed = asked.iter().enumerate();
     let parsed = parsed.map(|(i, asked)| change(geography, &format!("changes[{i}]"), asked));
     parsed.collect()
