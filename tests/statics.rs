@@ -387,6 +387,37 @@ fn raising_a_cap_that_is_not_nested_hurts_no_worker() {
     check_enough("raised cap: somebody is better off", better, 25);
 }
 
+/// Goal: where other cities take fewer, an uncapped city fills no fewer openings of any of
+/// its vacancies, as long as no cap is about several cities. Method: cap all others, twice.
+#[test]
+fn less_intake_elsewhere_never_lowers_a_fill() {
+    let (mut filled_more, mut markets) = (0, 0);
+    for seed in seeds(MARKETS) {
+        let mut high = random::crowded(seed);
+        lift_caps(&mut high);
+        let mut random = Random(seed ^ 0x1E55);
+        Arc::make_mut(&mut high.settings).cap_order = either_order(&mut random);
+        let cities = high.geography.cities.len();
+        let city = random.below(cities as u64) as usize;
+        let set = |_| CapSet { parent: None, capacity: random.below(12) };
+        high.sets = (0..cities).map(set).collect();
+        high.set_of_city = (0..cities).map(|c| (c != city).then_some(c as u32)).collect();
+        let mut low = high.clone();
+        let lower = |set: &mut CapSet| set.capacity -= random.below(set.capacity + 1);
+        low.sets.iter_mut().for_each(lower);
+        let [was, is] = [&high, &low].map(|problem| fill(problem, &cleared(problem)));
+        markets += u64::from(was != is);
+        for (v, post) in high.vacancies.iter().enumerate() {
+            if post.vacancy.city.at() == city {
+                assert!(was[v] <= is[v], "vacancy {v} of city {city}: GALE_SEED={seed}");
+                filled_more += u64::from(was[v] < is[v]);
+            }
+        }
+    }
+    check_enough("less intake elsewhere: another fill somewhere", markets, 50);
+    check_enough("less intake elsewhere: vacancies that fill more", filled_more, 20);
+}
+
 /// Goal: the rural hospital theorem (Roth 1986). Both ends of the stable matchings match
 /// the same workers and fill the same openings; a vacancy with an opening left has the same
 /// workers at both. And every worker likes hers at least as much as the other.

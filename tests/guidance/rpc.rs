@@ -1,7 +1,7 @@
 //! `PriceGuidance` over gRPC.
 
 use crate::support::server::{self, MARKET, Server, options, refused_as};
-use gale::domain::limits::{INTAKE_CAP_MAX, MONEY_MAX, GUIDANCE_CHANGES_MAX};
+use gale::domain::limits::{GUIDANCE_CHANGES_MAX, INTAKE_CAP_MAX, MONEY_MAX};
 use gale::proto::v1 as pb;
 use pb::policy_change::Change;
 use pb::price_guidance_response::Step;

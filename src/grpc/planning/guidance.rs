@@ -6,8 +6,8 @@ use super::super::{Shared, at_least, render};
 use super::{CancelOnDrop, stopping};
 use crate::domain::error::{at_most, in_range, text};
 use crate::domain::limits::{
-    INDICATOR_ROWS_MAX, INTAKE_CAP_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, MONEY_MAX,
-    GUIDANCE_CHANGES_MAX,
+    GUIDANCE_CHANGES_MAX, INDICATOR_ROWS_MAX, INTAKE_CAP_MAX, LABEL_KEY_BYTES_MAX,
+    LABEL_VALUE_BYTES_MAX, MONEY_MAX,
 };
 use crate::domain::{CityIx, CityName, Geography, Reason, RegionName, Violation};
 use crate::matching::Problem;
