@@ -12,7 +12,7 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "demo",
     "generate",
@@ -21,11 +21,16 @@ const COMMANDS: [&str; 13] = [
     "watch",
     "explain",
     "indicators",
+    "guidance",
+    "scenario",
+    "china",
     "export",
     "verify",
     "solve",
     "bench",
     "reproduce",
+    "calibrate",
+    "journal",
 ];
 
 /// An address where nobody listens: port 1 is reserved and needs privileges.
@@ -237,4 +242,22 @@ fn pipes_get_plain_text() {
     let widths: Vec<_> =
         stdout(&output).lines().filter(|line| line.starts_with(['|', '+'])).map(str::len).collect();
     assert!(widths.len() > 4 && widths.iter().all(|width| *width == widths[0]), "{widths:?}");
+}
+
+/// Goal: the founders' case runs without a server, in words and as JSON, and says of wages
+/// that they are no data; what it says is in `docs/CHINA.md`, to the last digit.
+#[test]
+fn the_founders_case_is_printed() {
+    let text = ok(&["china"]);
+    assert!(text.contains("wages are modelled, not data"), "{text}");
+    let document = include_str!("../docs/CHINA.md");
+    for line in text.lines().filter(|line| line.starts_with('|')) {
+        assert!(document.contains(line), "docs/CHINA.md lacks: {line}");
+    }
+    let found = json(&ok(&["china", "--json", "--wage-elasticity", "0.19"]));
+    assert_eq!(found["wages"], "modelled");
+    assert_eq!(found["comparison"]["cities"].as_array().map(Vec::len), Some(356));
+    assert!(found["comparison"]["correlation"].is_f64());
+    assert!(fails(&["china", "--wage-elasticity", "2"], 2).contains("from 0 to 1"));
+    assert!(fails(&["generate", "--out", "/nowhere", "--country", "fr"], 2).contains("us or cn"));
 }

@@ -3,13 +3,14 @@
 
 use gale::domain::{MobilitySpec, VacancySpec, WorkerSpec};
 use gale::generate::{
-    GENERATED_LABEL, Generated, Generator, METROS_MAX, OCCUPATION_LABEL, Plan, Scale, generate,
+    Country, GENERATED_LABEL, Generated, Generator, METROS_MAX, OCCUPATION_LABEL, Plan, Scale,
+    WAGES_LABEL, WAGES_MODELLED, generate,
 };
 use std::collections::{BTreeMap, HashSet};
 use xxhash_rust::xxh3::Xxh3;
 
 fn plan(metros: usize, scale: &str, seed: u64) -> Plan {
-    Plan { metros, scale: Scale::parse("scale", scale).unwrap(), seed, quarters: 1 }
+    Plan { metros, scale: Scale::parse("scale", scale).unwrap(), seed, ..Plan::default() }
 }
 
 fn market(metros: usize, scale: &str, seed: u64) -> Generated {
@@ -273,4 +274,33 @@ fn progress_ends_at_the_total() {
     assert_eq!((last.metros, last.metros_total), (4, 4));
     assert_eq!((last.workers, last.vacancies), (made.workers.len(), made.vacancies.len()));
     assert_eq!(last.workers_total, made.workers.len() as u64);
+}
+
+/// Goal: a modelled market is whole, made of records that the server takes, and says of
+/// everything that it is modelled. Method: all Chinese cities.
+#[test]
+fn a_modelled_market_says_so() {
+    let plan = Plan { country: Country::Cn, ..plan(Country::Cn.cities_max(), "0.0005", 1) };
+    let market = generate(&plan, |_| {}).unwrap();
+    let frame = &market.frame;
+    assert!(frame.display_name.contains("wages are no data"), "{}", frame.display_name);
+    assert_eq!(&*frame.settings.currency, "modelled");
+    assert_eq!(frame.cities.len(), 359);
+    assert_eq!(frame.regions.len(), 33);
+    frame.settings.check().unwrap();
+    frame.regions.iter().for_each(|region| region.check().unwrap());
+    frame.cities.iter().for_each(|city| city.check().unwrap());
+    assert_eq!(&*frame.cities[0].display_name, "Chongqing 重庆市");
+    assert!(market.workers.len() > 10_000 && market.vacancies.len() > 1_000);
+    let modelled = (WAGES_LABEL.into(), WAGES_MODELLED.into());
+    for worker in &market.workers {
+        worker.check().unwrap();
+        assert!(worker.labels.contains(&modelled));
+    }
+    for vacancy in &market.vacancies {
+        vacancy.check().unwrap();
+        assert!(vacancy.labels.contains(&modelled));
+    }
+    let too_many = Plan { metros: 360, ..plan };
+    assert_eq!(Generator::new(&too_many).unwrap_err().field, "metros");
 }

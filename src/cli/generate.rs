@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::files::{Directory, MARKET_FILE, Record};
 use super::output::{Column, Output, Table, bar, thousands};
-use crate::generate::{Frame, Generator, METROS_MAX, Plan, Scale};
+use crate::generate::{Country, Frame, Generator, METROS_MAX, Plan, Scale};
 use crate::grpc::specs;
 use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
 use serde_json::json;
@@ -12,7 +12,10 @@ use std::path::PathBuf;
 /// What to generate; shared with the demo.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PlanArgs {
-    /// How many US metropolitan areas, largest labour force first (1..393).
+    /// Whose cities: `us` from published statistics, or `cn`, where jobs and pay are modelled.
+    #[arg(long, value_name = "COUNTRY", default_value = "us", value_parser = country)]
+    pub country: Country,
+    /// How many of its cities, largest labour force first (us 1..393, cn 1..359).
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = metros)]
     pub metros: usize,
     /// Share of the real numbers of seekers and openings, 0.000001 to 1.
@@ -26,7 +29,13 @@ pub struct PlanArgs {
 impl PlanArgs {
     /// The plan in the generator's words.
     pub fn plan(&self) -> Plan {
-        Plan { metros: self.metros, scale: self.scale, seed: self.seed, ..Plan::default() }
+        Plan {
+            country: self.country,
+            metros: self.metros,
+            scale: self.scale,
+            seed: self.seed,
+            ..Plan::default()
+        }
     }
 }
 
@@ -67,7 +76,8 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
     ];
     if output.json {
         return output.json(&json!({
-            "out": args.out, "market": frame.id.as_str(), "metros": args.plan.metros,
+            "out": args.out, "market": frame.id.as_str(), "country": args.plan.country.code(),
+            "metros": args.plan.metros,
             "scale": f64::from(args.plan.scale.millionths()) / 1e6, "seed": args.plan.seed,
             "regions": regions, "cities": cities, "move_costs": move_costs,
             "workers": workers, "vacancies": vacancies, "openings": openings, "generated": true,
@@ -134,6 +144,13 @@ fn write_pools(generator: &Generator, directory: &Directory) -> Result<(u64, u64
     }
     progress.finish_and_clear();
     Ok((workers.finish()?, vacancies.finish()?, openings))
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    [Country::Us, Country::Cn]
+        .into_iter()
+        .find(|country| country.code() == text)
+        .ok_or_else(|| "must be us or cn".to_owned())
 }
 
 /// Reads a number of metros.

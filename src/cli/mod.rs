@@ -17,6 +17,7 @@
 //! `scenario` and `bench` is a file in its own.
 
 mod bench;
+mod china;
 mod clear;
 mod client;
 mod demo;
@@ -26,6 +27,7 @@ mod explain;
 mod export;
 mod files;
 mod generate;
+mod guidance;
 mod health;
 mod http;
 mod import;
@@ -84,6 +86,8 @@ enum Command {
     Clear(clear::Args),
     Watch(watch::Args),
     Explain(explain::Args),
+    Guidance(guidance::Args),
+    China(china::Args),
     Indicators(indicators::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -126,6 +130,8 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Clear(args) => clear::run(args, output).await,
         Command::Watch(args) => watch::run(args, output).await,
         Command::Explain(args) => explain::run(args, output).await,
+        Command::Guidance(args) => guidance::run(args, output).await,
+        Command::China(args) => china::run(&args, output),
         Command::Indicators(args) => indicators::run(args, output).await,
         Command::Export(args) => export::run(args, output).await,
         Command::Verify(args) => verify::run(args, output).await,

@@ -151,6 +151,8 @@ pub const SPLIT_SEEKERS_MAX: usize = 50_000;
 pub const DIFFERENTIAL_PAIRS_MAX: usize = 1_000_000;
 /// See [`DIFFERENTIAL_PAIRS_MAX`].
 pub const DIFFERENTIAL_SEEKERS_MIN: usize = 100;
+/// Changes of policy that one call of `PriceGuidance` tries together.
+pub const GUIDANCE_CHANGES_MAX: usize = 1_000;
 /// Streams on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 200;
 /// Connections of one server.

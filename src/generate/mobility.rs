@@ -1,7 +1,7 @@
 //! Where people would move: the shares of each kind, and which cities they list.
 
 use super::noise::Noise;
-use super::tables::Metro;
+use super::tables::{Metro, distance_km};
 use crate::domain::MobilitySpec;
 
 /// Of 100 workers, those who look only at home.
@@ -34,7 +34,7 @@ impl Neighbours {
         let mut sum = 0;
         let reached = metros.iter().enumerate().map(|(i, metro)| {
             if i != home {
-                let km = distance_km(&metros[home], metro).max(NEAR_KM);
+                let km = distance_km(metros[home].place(), metro.place()).max(NEAR_KM);
                 sum += (metro.labour_force as f64 / km) as u64 + 1;
             }
             sum
@@ -80,14 +80,4 @@ impl Neighbours {
 /// The worker's own multiplier on the cost of moving: log-normal around 100, 10..400.
 pub(super) fn cost_percent(draw: f64) -> u16 {
     libm::round(100.0 * libm::exp(COST_LOG_SD * draw)).clamp(10.0, 400.0) as u16
-}
-
-/// Kilometres between two metros on the great circle (haversine).
-fn distance_km(a: &Metro, b: &Metro) -> f64 {
-    let radians = |degrees: f64| degrees * (std::f64::consts::PI / 180.0);
-    let (phi_a, phi_b) = (radians(a.latitude), radians(b.latitude));
-    let half_phi = libm::sin((phi_b - phi_a) / 2.0);
-    let half_lambda = libm::sin(radians(b.longitude - a.longitude) / 2.0);
-    let h = half_phi * half_phi + libm::cos(phi_a) * libm::cos(phi_b) * half_lambda * half_lambda;
-    2.0 * 6371.0088 * libm::asin(libm::sqrt(h.clamp(0.0, 1.0)))
 }

@@ -1,4 +1,4 @@
-//! Markets generated from real data about US metropolitan areas.
+//! Markets generated from real data about US metropolitan areas, or modelled on Chinese cities.
 //!
 //! There is no open register of people who seek work or of what employers offer, so
 //! both are generated from published margins: how many are unemployed in a metro,
@@ -11,6 +11,7 @@
 //! plan and the metro, in any order.
 
 mod apportion;
+pub mod china;
 mod mobility;
 mod noise;
 mod plan;
@@ -20,7 +21,7 @@ mod vacancies;
 mod workers;
 
 pub use crate::domain::OCCUPATION_LABEL;
-pub use plan::{METROS_MAX, Plan, QUARTERS_MAX, Scale};
+pub use plan::{Country, METROS_MAX, Plan, QUARTERS_MAX, Scale};
 
 use crate::domain::{
     CitySpec, Labels, MarketName, MoveCostSpec, RegionName, RegionSpec, Settings, VacancySpec,
@@ -34,6 +35,11 @@ use tables::{Cell, Occupation, Tables};
 /// The label that tells that a record is generated; its value is `true`.
 pub const GENERATED_LABEL: &str = "generated";
 
+/// The label that says what pay is made of where it is no published statistic.
+pub const WAGES_LABEL: &str = "wages";
+/// Its value: pay is modelled.
+pub const WAGES_MODELLED: &str = "modelled";
+
 /// A market without its people and vacancies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -45,7 +51,7 @@ pub struct Frame {
     pub settings: Settings,
     /// The market's lottery seed, from the plan's seed.
     pub lottery_seed: u64,
-    /// The states of the cities, by id.
+    /// The states or provinces of the cities, by id.
     pub regions: Vec<RegionSpec>,
     /// The metros, largest labour force first.
     pub cities: Vec<CitySpec>,
@@ -104,7 +110,7 @@ impl Generator {
     /// Reads the tables and shares the totals out among the metros.
     pub fn new(plan: &Plan) -> Result<Self, Violation> {
         plan.check()?;
-        let tables = Tables::load(plan.metros);
+        let tables = Tables::load(plan.country, plan.metros);
         let profiles = Profile::all(&tables);
         let mut generator =
             Self { plan: *plan, tables, profiles, workers: Vec::new(), openings: Vec::new() };
@@ -179,20 +185,25 @@ impl Generator {
 
     /// The market around its people and vacancies.
     pub fn frame(&self) -> Frame {
-        let Plan { metros, scale, seed, quarters } = self.plan;
+        let Plan { country, metros, scale, seed, quarters } = self.plan;
         let key = Key { kind: Kind::Lottery, metro: 0, occupation: 0, number: 0 };
-        let id = format!("generated-us-{metros}-{scale}-{quarters}q-{seed}");
+        let id = format!("generated-{}-{metros}-{scale}-{quarters}q-{seed}", country.code());
         let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let what = match country {
+            Country::Us => format!("Generated US labour market: {metros} metro{}", plural(metros)),
+            Country::Cn => {
+                let cities = if metros == 1 { "city" } else { "cities" };
+                format!("Modelled Chinese labour market (wages are no data): {metros} {cities}")
+            }
+        };
         Frame {
             id: MarketName::parse("id", &id).expect("numbers and hyphens make a name"),
             display_name: format!(
-                "Generated US labour market: {metros} metro{}, scale {scale}, {quarters} quarter{} \
-                 of openings, seed {seed}",
-                plural(metros),
+                "{what}, scale {scale}, {quarters} quarter{} of openings, seed {seed}",
                 plural(quarters as usize),
             )
             .into(),
-            settings: settings(),
+            settings: settings(country),
             lottery_seed: Noise::new(seed, key).bits(0),
             regions: self.regions(),
             cities: self.cities(),
@@ -202,7 +213,7 @@ impl Generator {
 
     fn regions(&self) -> Vec<RegionSpec> {
         let region = |metro: &tables::Metro| RegionSpec {
-            id: region_name(&metro.state),
+            id: self.region_name(metro),
             display_name: metro.state_name.clone(),
             parent: None,
             intake_cap: None,
@@ -217,7 +228,7 @@ impl Generator {
         let city = |metro: &tables::Metro| CitySpec {
             id: metro.id.clone(),
             display_name: metro.name.clone(),
-            region: Some(region_name(&metro.state)),
+            region: Some(self.region_name(metro)),
             latitude: metro.latitude,
             longitude: metro.longitude,
             cost_of_living: metro.cost_of_living,
@@ -226,6 +237,11 @@ impl Generator {
             move_subsidy: 0,
         };
         self.tables.metros.iter().map(city).collect()
+    }
+
+    fn region_name(&self, metro: &tables::Metro) -> RegionName {
+        let name = format!("{}-{}", self.plan.country.code(), metro.state);
+        RegionName::parse("region", &name).expect("codes of states and provinces are names")
     }
 
     fn occupation(&self, cell: &Cell) -> &Occupation {
@@ -253,14 +269,19 @@ pub fn generate(plan: &Plan, mut progress: impl FnMut(Progress)) -> Result<Gener
     Ok(Generated { frame: generator.frame(), workers, vacancies })
 }
 
-/// The settings of every generated market; money is US dollars.
-fn settings() -> Settings {
+/// The settings of every generated market. Money is US dollars, or units of which mean pay
+/// in a modelled market is 100,000: half as much again.
+fn settings(country: Country) -> Settings {
+    let (currency, fixed_move_cost, move_cost_per_km, fit_value) = match country {
+        Country::Us => ("USD", 15_000, 5, 5_000),
+        Country::Cn => ("modelled", 22_500, 8, 7_500),
+    };
     Settings {
-        currency: "USD".into(),
-        fixed_move_cost: 15_000,
-        move_cost_per_km: 5,
+        currency: currency.into(),
+        fixed_move_cost,
+        move_cost_per_km,
         horizon_years: 3,
-        fit_value: 5_000,
+        fit_value,
         shortfall_weight_bp: 5_000,
         max_shortfall_bp: 2_000,
         min_fit_bp: 8_000,
@@ -269,14 +290,15 @@ fn settings() -> Settings {
     }
 }
 
-fn region_name(state: &str) -> RegionName {
-    RegionName::parse("region", &format!("us-{state}")).expect("codes of states are names")
-}
-
 /// The labels of every generated worker and vacancy.
-fn labels(occupation: &Occupation) -> Labels {
-    Box::new([
-        (GENERATED_LABEL.into(), "true".into()),
-        (OCCUPATION_LABEL.into(), occupation.code.clone()),
-    ])
+fn labels(country: Country, occupation: &Occupation) -> Labels {
+    let generated = (GENERATED_LABEL.into(), "true".into());
+    let occupation = (OCCUPATION_LABEL.into(), occupation.code.clone());
+    match country {
+        Country::Us => Box::new([generated, occupation]),
+        Country::Cn => {
+            let wages = (WAGES_LABEL.into(), WAGES_MODELLED.into());
+            Box::new([generated, occupation, wages])
+        }
+    }
 }

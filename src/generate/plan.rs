@@ -1,11 +1,11 @@
 //! What to generate: how many metros, how much of each, from which seed.
 
-use super::tables::METROS;
+use super::tables::{CHINESE_CITIES, METROS};
 use crate::domain::Violation;
 use crate::domain::error::in_range;
 use std::fmt;
 
-/// Metros in the bundled tables.
+/// Metros of the United States in the bundled tables.
 pub const METROS_MAX: usize = METROS;
 /// Longest window of openings, in quarters.
 pub const QUARTERS_MAX: u32 = 8;
@@ -59,10 +59,40 @@ impl fmt::Display for Scale {
     }
 }
 
+/// Whose cities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Country {
+    /// The United States: metropolitan areas with published employment and pay.
+    #[default]
+    Us,
+    /// China: prefectures with census populations; jobs and pay are modelled.
+    Cn,
+}
+
+impl Country {
+    /// Its two letters, as ids have them.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Cn => "cn",
+        }
+    }
+
+    /// How many of its cities there are in the bundled tables.
+    pub fn cities_max(self) -> usize {
+        match self {
+            Self::Us => METROS,
+            Self::Cn => CHINESE_CITIES,
+        }
+    }
+}
+
 /// What to generate. The default is the demo market: 50 metros at a hundredth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How many metros, the largest by labour force first: 1..=[`METROS_MAX`].
+    /// Whose cities.
+    pub country: Country,
+    /// How many metros, the largest by labour force first: 1..=[`Country::cities_max`].
     pub metros: usize,
     /// Which share of their unemployed and openings.
     pub scale: Scale,
@@ -74,14 +104,20 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { metros: 50, scale: Scale { millionths: 10_000 }, seed: 1, quarters: 1 }
+        Self {
+            country: Country::Us,
+            metros: 50,
+            scale: Scale { millionths: 10_000 },
+            seed: 1,
+            quarters: 1,
+        }
     }
 }
 
 impl Plan {
     /// Refuses numbers of metros and quarters that the tables do not have.
     pub fn check(&self) -> Result<(), Violation> {
-        in_range("metros", self.metros, 1, METROS_MAX)?;
+        in_range("metros", self.metros, 1, self.country.cities_max())?;
         in_range("quarters", self.quarters, 1, QUARTERS_MAX)
     }
 }

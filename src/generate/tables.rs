@@ -5,6 +5,8 @@
 //! The tables are part of the program: a fault in one is a fault of the build, and
 //! panics with its place (`tests/generate.rs` reads them all).
 
+use super::china;
+use super::plan::Country;
 use crate::domain::{CityName, SkillName};
 use flate2::read::GzDecoder;
 use std::io::{BufRead, BufReader};
@@ -14,8 +16,10 @@ const OCCUPATIONS: &str = include_str!("../../data/occupations.csv");
 const PROFILES: &[u8] = include_bytes!("../../data/profiles.csv.gz");
 const WAGES: &[u8] = include_bytes!("../../data/wages.csv.gz");
 
-/// Metros in the tables.
+/// American metros in the tables.
 pub(super) const METROS: usize = 393;
+/// Chinese cities in the tables.
+pub(super) const CHINESE_CITIES: usize = 359;
 /// O*NET elements of a profile.
 pub(super) const ELEMENTS: usize = 76;
 /// Occupations in the tables.
@@ -99,14 +103,56 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Reads the tables of the `metros` largest metros.
-    pub(super) fn load(metros: usize) -> Self {
+    /// Reads the tables of the `metros` largest metros of a country.
+    pub(super) fn load(country: Country, metros: usize) -> Self {
         let mut occupations = read_occupations();
         let elements = read_profiles(&mut occupations);
-        let mut metros = read_metros(metros);
-        read_wages(&mut metros, &occupations);
+        let american = |count: usize| {
+            let mut metros = read_metros(count);
+            read_wages(&mut metros, &occupations);
+            metros
+        };
+        let metros = match country {
+            Country::Us => american(metros),
+            Country::Cn => {
+                let national = national_pay(&american(METROS), occupations.len());
+                china::metros(metros, &occupations, &national)
+            }
+        };
         Self { metros, occupations, elements }
     }
+}
+
+impl Metro {
+    /// Degrees north and east.
+    pub(super) fn place(&self) -> (f64, f64) {
+        (self.latitude, self.longitude)
+    }
+}
+
+/// The pay of each occupation in the country: the mean of its metros' percentiles, weighted
+/// by their jobs.
+fn national_pay(metros: &[Metro], occupations: usize) -> Vec<Pay> {
+    let mut sums = vec![([0_u64; 5], 0_u64); occupations];
+    for cell in metros.iter().flat_map(|metro| &metro.cells) {
+        let (pay, jobs) = &mut sums[usize::from(cell.occupation)];
+        for (sum, percentile) in pay.iter_mut().zip(cell.pay.0) {
+            *sum += u64::from(percentile) * u64::from(cell.employment);
+        }
+        *jobs += u64::from(cell.employment);
+    }
+    let mean = |(pay, jobs): ([u64; 5], u64)| Pay(pay.map(|sum| (sum / jobs.max(1)) as u32));
+    sums.into_iter().map(mean).collect()
+}
+
+/// Kilometres between two places, in degrees north and east, on the great circle (haversine).
+pub(super) fn distance_km(a: (f64, f64), b: (f64, f64)) -> f64 {
+    let radians = |degrees: f64| degrees * (std::f64::consts::PI / 180.0);
+    let (phi_a, phi_b) = (radians(a.0), radians(b.0));
+    let half_phi = libm::sin((phi_b - phi_a) / 2.0);
+    let half_lambda = libm::sin(radians(b.1 - a.1) / 2.0);
+    let h = half_phi * half_phi + libm::cos(phi_a) * libm::cos(phi_b) * half_lambda * half_lambda;
+    2.0 * 6371.0088 * libm::asin(libm::sqrt(h.clamp(0.0, 1.0)))
 }
 
 fn records(text: &'static str) -> impl Iterator<Item = csv::StringRecord> {
@@ -214,7 +260,7 @@ mod tests {
     /// Method: load all of them, check order, ranges and totals.
     #[test]
     fn bundled_tables_are_whole() {
-        let tables = Tables::load(METROS);
+        let tables = Tables::load(Country::Us, METROS);
         assert_eq!(tables.metros.len(), METROS);
         assert!(tables.metros.windows(2).all(|m| m[0].labour_force >= m[1].labour_force));
         assert_eq!(tables.metros.iter().map(|m| m.unemployed).sum::<u64>(), 6_052_216);
@@ -228,6 +274,44 @@ mod tests {
         for occupation in &tables.occupations {
             assert!(occupation.importance.iter().all(|i| (100..=500).contains(i)));
             assert!(occupation.national_employment > occupation.annual_openings);
+        }
+    }
+
+    /// Goal: the Chinese table is whole: order, ranges, provinces, both names.
+    #[test]
+    fn chinese_cities_are_whole() {
+        let census = china::census();
+        assert_eq!(census.len(), CHINESE_CITIES);
+        assert!(census.windows(2).all(|c| c[0].population_2020 >= c[1].population_2020));
+        let missing = census.iter().filter(|city| city.population_2010.is_none());
+        assert_eq!(missing.map(|city| &*city.name).collect::<Vec<_>>(), ["Sansha"]);
+        for city in &census {
+            assert!(
+                (15.0..54.0).contains(&city.latitude) && (73.0..136.0).contains(&city.longitude)
+            );
+            assert!(!city.name.is_empty() && !city.name_zh.is_ascii(), "{city:?}");
+            assert!(!city.province.is_empty() && !city.province_zh.is_ascii(), "{city:?}");
+        }
+        let mut ids: Vec<_> = census.iter().map(|city| &city.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), CHINESE_CITIES);
+    }
+
+    /// Goal: modelled pay goes with size as stated and averages what it should.
+    #[test]
+    fn chinese_pay_is_modelled_as_stated() {
+        let tables = Tables::load(Country::Cn, CHINESE_CITIES);
+        let metros = &tables.metros;
+        let (large, small) = (&metros[0], &metros[200]);
+        let size = large.population as f64 / small.population as f64;
+        let pay = |metro: &Metro| f64::from(metro.cells[0].pay.0[2]);
+        let ratio = pay(large) / pay(small);
+        assert!((ratio / libm::pow(size, 0.05) - 1.0).abs() < 1e-3, "{ratio}");
+        let jobs = |metro: &Metro| metro.cells.iter().map(|c| u64::from(c.employment)).sum::<u64>();
+        for metro in metros.iter().take(300) {
+            assert!(jobs(metro) <= metro.labour_force, "{}", metro.name);
+            assert!(jobs(metro) * 100 > metro.labour_force * 99, "{}", metro.name);
         }
     }
 

@@ -178,6 +178,6 @@ fn vacancy(generator: &Generator, metro: &Metro, draft: &Draft<'_>, employers: u
         ranking: None,
         target: 0,
         deadline: None,
-        labels: labels(occupation),
+        labels: labels(generator.plan.country, occupation),
     }
 }

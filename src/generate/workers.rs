@@ -75,6 +75,6 @@ fn worker(
         cost_percent: cost_percent(attachment),
         ranking: None,
         deadline: None,
-        labels: labels(occupation),
+        labels: labels(generator.plan.country, occupation),
     }
 }

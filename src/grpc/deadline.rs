@@ -68,6 +68,7 @@ const STREAMING: &[&str] = &[
     "/gale.v1.PoolService/ImportWorkers",
     "/gale.v1.PoolService/ImportVacancies",
     "/gale.v1.MatchingService/Verify",
+    "/gale.v1.PlanningService/PriceGuidance",
     "/gale.v1.PlanningService/RunScenario",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

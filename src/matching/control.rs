@@ -82,3 +82,9 @@ impl Control {
         if self.cancelled.load(Relaxed) { Err(Cancelled) } else { Ok(()) }
     }
 }
+
+impl AsRef<Control> for Control {
+    fn as_ref(&self) -> &Control {
+        self
+    }
+}

@@ -7,13 +7,17 @@
 //! * [`census`]: a market counted, in integers; [`draw`]: samples of it;
 //! * [`indicators`]: formulas and counts brought together;
 //! * [`flows`]: who moves from where to where;
-//! * [`scenario`]: what a policy would change, on a fork of the market.
+//! * [`scenario`]: what a policy would change, on a fork of the market;
+//! * [`guidance`]: what caps and subsidies cost, against the same market left alone;
+//! * [`china`]: the aggregate model from the census of 2010, held against that of 2020.
 
 pub mod census;
+pub mod china;
 pub mod draw;
 pub mod error;
 pub mod figure;
 pub mod flows;
+pub mod guidance;
 pub mod indicators;
 pub mod indices;
 pub mod scenario;

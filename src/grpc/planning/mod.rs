@@ -3,6 +3,7 @@
 
 mod figure;
 mod flows;
+mod guidance;
 mod indicators;
 mod policies;
 mod scenarios;
@@ -26,6 +27,7 @@ pub struct PlanningRpc(pub Shared);
 
 #[tonic::async_trait]
 impl PlanningService for PlanningRpc {
+    type PriceGuidanceStream = guidance::PriceStream;
     type RunScenarioStream = ReceiverStream<Result<pb::RunScenarioResponse, Status>>;
 
     async fn get_indicators(
@@ -47,6 +49,13 @@ impl PlanningService for PlanningRpc {
         request: Request<pb::ListFlowsRequest>,
     ) -> Result<Response<pb::ListFlowsResponse>, Status> {
         flows::list(&self.0, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn price_guidance(
+        &self,
+        request: Request<pb::PriceGuidanceRequest>,
+    ) -> Result<Response<Self::PriceGuidanceStream>, Status> {
+        guidance::start(&self.0, request.into_inner()).await.map(Response::new)
     }
 
     async fn run_scenario(
@@ -104,10 +113,10 @@ fn stopping() -> Status {
 }
 
 /// Tells a computation to stop once nobody waits for it.
-struct CancelOnDrop(Arc<Control>);
+struct CancelOnDrop<C: AsRef<Control>>(Arc<C>);
 
-impl Drop for CancelOnDrop {
+impl<C: AsRef<Control>> Drop for CancelOnDrop<C> {
     fn drop(&mut self) {
-        self.0.cancel();
+        (*self.0).as_ref().cancel();
     }
 }
