@@ -12,7 +12,7 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "demo",
     "generate",
@@ -29,7 +29,6 @@ const COMMANDS: [&str; 18] = [
     "solve",
     "bench",
     "reproduce",
-    "calibrate",
     "journal",
 ];
 
