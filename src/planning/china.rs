@@ -342,9 +342,9 @@ fn spent(china: &China, free: &Economy, economy: &Economy, with: &[Step]) -> f64
     let mut from = &china.before;
     for step in with {
         cost += step.flows.iter().zip(&economy.subsidies).map(|(f, s)| f * s).sum::<f64>();
-        for city in 0..china.cities.len() {
+        for (city, residents) in from.iter().enumerate() {
             let risen = economy.places[city].wage / free.places[city].wage;
-            cost += from[city] * step.wages[city] * (1.0 - 1.0 / risen);
+            cost += residents * step.wages[city] * (1.0 - 1.0 / risen);
         }
         from = &step.residents;
     }

@@ -34,6 +34,7 @@ struct Program {
 /// workers with more than one stable partner where it is known.
 type Means = (i32, f64, f64, Option<f64>);
 
+#[allow(clippy::approx_constant, reason = "3.14 is a mean rank")]
 const SIZES: [Size; 4] = [
     Size {
         vacancies: 100,
