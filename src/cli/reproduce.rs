@@ -58,18 +58,22 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
         }
         rows.extend(part_rows);
     }
-    let off = rows.iter().filter(|row| !row.holds()).count();
+    let verdict = verdict(&rows);
     if output.json {
         let rows: Vec<_> = rows.iter().map(row_json).collect();
-        output.json(&json!({ "seed": plan.seed, "ok": off == 0, "rows": rows }))?;
-    }
-    if off > 0 {
-        return Err(Error::Failed(format!("{off} of {} numbers are out of tolerance", rows.len())));
-    }
-    if !output.json {
+        output.json(&json!({ "seed": plan.seed, "ok": verdict.is_ok(), "rows": rows }))?;
+    } else if verdict.is_ok() {
         output.line(output.good(&format!("all {} numbers are within tolerance", rows.len())))?;
     }
-    Ok(())
+    verdict
+}
+
+/// Whether every number is what it has to be.
+fn verdict(rows: &[Row]) -> Result<(), Error> {
+    match rows.iter().filter(|row| !row.holds()).count() {
+        0 => Ok(()),
+        off => Err(Error::Failed(format!("{off} of {} numbers are out of tolerance", rows.len()))),
+    }
 }
 
 fn table(rows: &[Row]) -> Table {
@@ -141,4 +145,37 @@ fn part(text: &str) -> Result<Part, String> {
         let names: Vec<&str> = PARTS.iter().map(|part| part.name()).collect();
         format!("must be one of {}", names.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reproduce::Basis;
+
+    /// Goal: one number out of tolerance is the command's failure, and the table and the JSON
+    /// say which.
+    #[test]
+    fn a_number_that_is_off_is_told() {
+        let claim = Claim { reference: 2.0, comparison: Comparison::Near, tolerance: 0.5 };
+        let row = |found| Row {
+            part: Part::Caps,
+            quantity: format!("found {found}"),
+            claim,
+            basis: Basis::Printed,
+            found,
+        };
+        let rows = [row(2.25), row(2.75)];
+        assert!(verdict(&rows[..1]).is_ok());
+        let error = verdict(&rows).unwrap_err();
+        assert_eq!(error.to_string(), "1 of 2 numbers are out of tolerance");
+        assert_eq!(
+            format!("{:?}", error.exit_code()),
+            format!("{:?}", std::process::ExitCode::from(1))
+        );
+        let table = table(&rows).to_string();
+        let line = table.lines().find(|line| line.contains("OFF")).unwrap();
+        assert!(line.contains("found 2.75"), "{table}");
+        assert_eq!(row_json(&rows[0])["ok"], true);
+        assert_eq!(row_json(&rows[1])["ok"], false);
+    }
 }
