@@ -452,6 +452,57 @@ fn the_fork_starts_from_what_is_placed() {
     assert_eq!(periods[1].cities[1].placed, 2);
 }
 
+/// Goal: a cap of the market counts what was placed since it was set, in the first period;
+/// the next one starts anew.
+#[test]
+fn caps_of_the_market_count_what_was_placed() {
+    let mut world = World::new(Settings::default());
+    world.ok(Command::UpsertCities(batch([CitySpec { intake_cap: Some(1), ..city(AWAY) }])));
+    world.ok(upsert([worker(1), worker(2)]));
+    world.ok(offer([VacancySpec { openings: 2, city: city_name(AWAY), ..vacancy(1) }]));
+    world.clear();
+    let view = world.state.view();
+    let held = view.workers.iter().position(|row| row.held.is_some()).unwrap() as u64 + 1;
+    world.ok(confirm(MatchSide::Worker, [(held, 1)]));
+    world.ok(confirm(MatchSide::Employer, [(held, 1)]));
+    let parameters = Parameters { separation: 0.0, posting: 0.0, ..Parameters::default() };
+    let scenario = Scenario { policy: Policy::default(), parameters, periods: 2, seeds: vec![1] };
+    let periods = run(world.state.view(), &scenario).seeds.remove(0).periods;
+    assert_eq!([0, 1].map(|at: usize| periods[at].cities[1].placed), [0, 1]);
+}
+
+/// Goal: what is posted pays its salary at the start times the productivity of the city,
+/// which follows its size; who moves pays the city's prices. Method: one job a period, whose
+/// pay draws one worker a period from another city.
+#[test]
+fn pay_follows_size() {
+    let mut world = World::new(Settings::default());
+    for name in [HOME, AWAY, ISLAND] {
+        world.ok(Command::UpsertCities(batch([CitySpec { population: 100, ..city(name) }])));
+    }
+    let away = |number| WorkerSpec { home_city: city_name(AWAY), ..worker(number) };
+    world.ok(upsert((1..=6).map(away)));
+    world.ok(offer([vacancy(1)]));
+    let parameters = Parameters {
+        separation: 0.0,
+        vacancy_elasticity: 0.0,
+        localisation_elasticity: 0.0,
+        density_elasticity: 0.2,
+        cost_elasticity: 0.1,
+        residents_per_worker: 10.0,
+        ..Parameters::default()
+    };
+    let scenario = Scenario { policy: Policy::default(), parameters, periods: 4, seeds: vec![1] };
+    let periods = run(world.state.view(), &scenario).seeds.remove(0).periods;
+    for (moved, period) in periods.iter().enumerate() {
+        let (home, size) = (&period.cities[0], 1.0 + 0.1 * moved as f64);
+        assert_eq!((home.placed, home.residents), (1, 110 + 10 * moved as i64));
+        assert_eq!(home.pay, (60_000.0 * size.powf(0.2)).round() as i128);
+        assert_eq!(home.cost_of_living, (1_000.0 * size.powf(0.1)).round() as i64);
+        assert_eq!(home.real_pay, 1_000 * home.pay / i128::from(home.cost_of_living));
+    }
+}
+
 /// Goal: room lowers the cost of living, and traffic's delay, from the first period on.
 #[test]
 fn room_counts_from_the_start() {
@@ -590,7 +641,12 @@ fn the_macro_mode_departs_from_today() {
     let world = made(4).world();
     let view = world.state.view();
     let macro_run = |policy: Policy| {
-        let parameters = Parameters { cost_elasticity: 0.2, ..Parameters::default() };
+        let parameters = Parameters {
+            cost_elasticity: 0.2,
+            barrier_between: 3.0,
+            reconsider: 0.2,
+            ..Parameters::default()
+        };
         let scenario = Scenario { policy, parameters, periods: 8, seeds: vec![1] };
         let plan = scenario.plan(view).unwrap();
         let charted = scenario.chart(view, &plan)?;
