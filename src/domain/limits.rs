@@ -145,7 +145,7 @@ pub const SPECIALITIES_MAX: usize = 50;
 /// Seekers who are asked for their first choice; beyond, so many are drawn.
 pub const FIRST_CHOICES_MAX: usize = 200_000;
 /// Seekers who are cleared eight times to split mismatch; beyond, so many are drawn.
-pub const SPLIT_SEEKERS_MAX: usize = 50_000;
+pub const SPLIT_SEEKERS_MAX: usize = 20_000;
 /// Pairs of a seeker and a city that differentials look at: with more, fewer seekers are
 /// drawn, but [`DIFFERENTIAL_SEEKERS_MIN`] at least.
 pub const DIFFERENTIAL_PAIRS_MAX: usize = 1_000_000;

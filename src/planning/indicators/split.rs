@@ -68,6 +68,8 @@ pub fn split(view: &View, most: usize, control: &Control) -> Result<Split, Error
     if !draw.is_whole() {
         thin(&mut problem, draw);
     }
+    // What has no opening takes nobody, whatever is out of the way.
+    problem.vacancies.retain(|post| post.openings > 0);
     let (seekers, openings) = (problem.workers.len() as u64, openings(&problem));
     let mut matches = Vec::with_capacity(8);
     for switches in 0..8 {
