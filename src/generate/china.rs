@@ -82,8 +82,11 @@ pub(super) fn metros(count: usize, occupations: &[Occupation], national: &[Pay])
     let census = census();
     let people: i64 = census.iter().map(|city| city.population_2020).sum();
     let mean_size = people as f64 / census.len() as f64;
-    let jobs: u64 = occupations.iter().map(|o| o.national_employment).sum();
-    let paid = |(o, pay): (&Occupation, &Pay)| o.national_employment as f64 * f64::from(pay.0[2]);
+    // An occupation that no metro says the pay of is left out.
+    let jobs_in =
+        |(o, pay): (&Occupation, &Pay)| if pay.0[0] > 0 { o.national_employment } else { 0 };
+    let jobs: u64 = occupations.iter().zip(national).map(jobs_in).sum();
+    let paid = |(o, pay)| jobs_in((o, pay)) as f64 * f64::from(pay.0[2]);
     let mean_pay = occupations.iter().zip(national).map(paid).sum::<f64>() / jobs as f64;
     let metro = |city: CensusCity| {
         let size = city.population_2020 as f64 / mean_size;
@@ -92,7 +95,7 @@ pub(super) fn metros(count: usize, occupations: &[Occupation], national: &[Pay])
         let labour_force = city.population_2020.unsigned_abs() * LABOUR_FORCE_PERCENT / 100;
         let cells = occupations.iter().zip(national).enumerate();
         let cells = cells.filter_map(|(number, (occupation, pay))| {
-            let share = u128::from(labour_force) * u128::from(occupation.national_employment);
+            let share = u128::from(labour_force) * u128::from(jobs_in((occupation, pay)));
             let employment = (share / u128::from(jobs)) as u32;
             let pay = Pay(pay.0.map(|pay| libm::round(f64::from(pay) * level) as u32));
             (employment > 0).then_some(Cell { occupation: number as u16, employment, pay })
