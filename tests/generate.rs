@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use xxhash_rust::xxh3::Xxh3;
 
 fn plan(metros: usize, scale: &str, seed: u64) -> Plan {
-    Plan { metros, scale: Scale::parse("scale", scale).unwrap(), seed, quarters: 1 }
+    Plan { metros, scale: Scale::parse("scale", scale).unwrap(), seed, ..Plan::default() }
 }
 
 fn market(metros: usize, scale: &str, seed: u64) -> Generated {

@@ -12,6 +12,7 @@
 
 mod apportion;
 mod mobility;
+mod moving;
 mod noise;
 mod plan;
 mod profiles;
@@ -19,6 +20,7 @@ mod tables;
 mod vacancies;
 mod workers;
 
+pub use moving::{DISTANCE_POWER_MILLI_MAX, Moving, SIZE_POWER_MILLI_MAX};
 pub use plan::{METROS_MAX, Plan, QUARTERS_MAX, Scale};
 
 use crate::domain::{
@@ -137,6 +139,14 @@ impl Generator {
         self
     }
 
+    /// The same people and vacancies, who move otherwise: where people would move and what it
+    /// costs change, and nothing else.
+    pub fn with_moving(mut self, moving: Moving) -> Result<Self, Violation> {
+        moving.check()?;
+        self.plan.moving = moving;
+        Ok(self)
+    }
+
     /// Metros of the market.
     pub fn metros(&self) -> usize {
         self.tables.metros.len()
@@ -180,20 +190,21 @@ impl Generator {
 
     /// The market around its people and vacancies.
     pub fn frame(&self) -> Frame {
-        let Plan { metros, scale, seed, quarters } = self.plan;
+        let Plan { metros, scale, seed, quarters, moving } = self.plan;
         let key = Key { kind: Kind::Lottery, metro: 0, occupation: 0, number: 0 };
-        let id = format!("generated-us-{metros}-{scale}-{quarters}q-{seed}");
+        let id = format!("generated-us-{metros}-{scale}-{quarters}q-{seed}{}", moving.suffix());
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         Frame {
             id: MarketName::parse("id", &id).expect("numbers and hyphens make a name"),
             display_name: format!(
                 "Generated US labour market: {metros} metro{}, scale {scale}, {quarters} quarter{} \
-                 of openings, seed {seed}",
+                 of openings, seed {seed}{}",
                 plural(metros),
                 plural(quarters as usize),
+                if moving == Moving::default() { "" } else { ", moves of its own" },
             )
             .into(),
-            settings: settings(),
+            settings: settings(&moving),
             lottery_seed: Noise::new(seed, key).bits(0),
             regions: self.regions(),
             cities: self.cities(),
@@ -255,11 +266,11 @@ pub fn generate(plan: &Plan, mut progress: impl FnMut(Progress)) -> Result<Gener
 }
 
 /// The settings of every generated market; money is US dollars.
-fn settings() -> Settings {
+fn settings(moving: &Moving) -> Settings {
     Settings {
         currency: "USD".into(),
-        fixed_move_cost: 15_000,
-        move_cost_per_km: 5,
+        fixed_move_cost: moving.fixed_cost,
+        move_cost_per_km: moving.cost_per_km,
         horizon_years: 3,
         fit_value: 5_000,
         shortfall_weight_bp: 5_000,

@@ -1,5 +1,6 @@
 //! What to generate: how many metros, how much of each, from which seed.
 
+use super::moving::Moving;
 use super::tables::METROS;
 use crate::domain::Violation;
 use crate::domain::error::in_range;
@@ -70,19 +71,29 @@ pub struct Plan {
     pub seed: u64,
     /// How many quarters of openings stand open at once: 1..=[`QUARTERS_MAX`].
     pub quarters: u32,
+    /// How people move, and what it costs.
+    pub moving: Moving,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { metros: 50, scale: Scale { millionths: 10_000 }, seed: 1, quarters: 1 }
+        Self {
+            metros: 50,
+            scale: Scale { millionths: 10_000 },
+            seed: 1,
+            quarters: 1,
+            moving: Moving::default(),
+        }
     }
 }
 
 impl Plan {
-    /// Refuses numbers of metros and quarters that the tables do not have.
+    /// Refuses numbers of metros and quarters that the tables do not have, and ways of
+    /// moving that are out of range.
     pub fn check(&self) -> Result<(), Violation> {
         in_range("metros", self.metros, 1, METROS_MAX)?;
-        in_range("quarters", self.quarters, 1, QUARTERS_MAX)
+        in_range("quarters", self.quarters, 1, QUARTERS_MAX)?;
+        self.moving.check()
     }
 }
 
