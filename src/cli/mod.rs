@@ -15,6 +15,7 @@
 //! `demo`, `solve` and `bench` are folders; each subcommand of `bench` is a file in its own.
 
 mod bench;
+mod calibrate;
 mod clear;
 mod client;
 mod demo;
@@ -79,6 +80,7 @@ enum Command {
     Verify(verify::Args),
     Solve(solve::Args),
     Bench(bench::Args),
+    Calibrate(calibrate::Args),
     Health(health::Args),
     Journal(journal::Args),
 }
@@ -117,6 +119,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Verify(args) => verify::run(args, output).await,
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,
+        Command::Calibrate(args) => calibrate::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
     }
