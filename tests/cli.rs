@@ -12,8 +12,18 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 10] = [
-    "serve", "demo", "generate", "import", "clear", "watch", "explain", "verify", "solve", "bench",
+const COMMANDS: [&str; 11] = [
+    "serve",
+    "demo",
+    "generate",
+    "import",
+    "clear",
+    "watch",
+    "explain",
+    "verify",
+    "solve",
+    "bench",
+    "calibrate",
 ];
 
 /// An address where nobody listens: port 1 is reserved and needs privileges.

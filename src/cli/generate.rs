@@ -53,6 +53,10 @@ pub struct MovingArgs {
     /// And inversely to its distance to this power, 0 to 4.
     #[arg(long, value_name = "POWER", default_value = "1", value_parser = distance_power)]
     distance_power: u32,
+    /// Per cent of the differences in real pay between cities that are made up for by what is
+    /// not priced there: 100 puts the usual pay of a city in the place of its price level.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    amenities: u32,
 }
 
 impl MovingArgs {
@@ -64,6 +68,7 @@ impl MovingArgs {
             anywhere_bp: self.anywhere,
             size_power_milli: self.size_power,
             distance_power_milli: self.distance_power,
+            amenities_bp: self.amenities,
         }
     }
 }
@@ -74,13 +79,14 @@ pub fn moving_flags(moving: &Moving) -> String {
     let power = |milli: u32| f64::from(milli) / 1_000.0;
     format!(
         "--fixed-move-cost {} --move-cost-per-km {} --home-only {} --anywhere {} --size-power {} \
-         --distance-power {}",
+         --distance-power {} --amenities {}",
         moving.fixed_cost,
         moving.cost_per_km,
         percent(moving.home_only_bp),
         percent(moving.anywhere_bp),
         power(moving.size_power_milli),
         power(moving.distance_power_milli),
+        percent(moving.amenities_bp),
     )
 }
 

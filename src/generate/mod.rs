@@ -15,6 +15,7 @@ mod mobility;
 mod moving;
 mod noise;
 mod plan;
+mod prices;
 mod profiles;
 mod tables;
 mod vacancies;
@@ -226,18 +227,19 @@ impl Generator {
     }
 
     fn cities(&self) -> Vec<CitySpec> {
-        let city = |metro: &tables::Metro| CitySpec {
+        let prices = prices::felt(&self.tables, self.plan.moving.amenities_bp);
+        let city = |(metro, cost_of_living): (&tables::Metro, i64)| CitySpec {
             id: metro.id.clone(),
             display_name: metro.name.clone(),
             region: Some(region_name(&metro.state)),
             latitude: metro.latitude,
             longitude: metro.longitude,
-            cost_of_living: metro.cost_of_living,
+            cost_of_living,
             population: metro.population,
             intake_cap: None,
             move_subsidy: 0,
         };
-        self.tables.metros.iter().map(city).collect()
+        self.tables.metros.iter().zip(prices).map(city).collect()
     }
 
     fn occupation(&self, cell: &Cell) -> &Occupation {

@@ -28,6 +28,9 @@ pub struct Moving {
     pub size_power_milli: u32,
     /// And inversely to its distance to this power, in thousandths.
     pub distance_power_milli: u32,
+    /// How much of the differences in real pay between cities is made up for by what is not
+    /// priced there, in basis points. Changes the cities' cost of living, and nothing else.
+    pub amenities_bp: u32,
 }
 
 impl Default for Moving {
@@ -39,6 +42,7 @@ impl Default for Moving {
             anywhere_bp: 1_500,
             size_power_milli: 1_000,
             distance_power_milli: 1_000,
+            amenities_bp: 0,
         }
     }
 }
@@ -52,7 +56,8 @@ impl Moving {
         in_range("anywhere (basis points)", self.anywhere_bp, 0, 10_000 - self.home_only_bp)?;
         let (size, distance) = (self.size_power_milli, self.distance_power_milli);
         in_range("size_power (thousandths)", size, 0, SIZE_POWER_MILLI_MAX)?;
-        in_range("distance_power (thousandths)", distance, 0, DISTANCE_POWER_MILLI_MAX)
+        in_range("distance_power (thousandths)", distance, 0, DISTANCE_POWER_MILLI_MAX)?;
+        in_range("amenities (basis points)", self.amenities_bp, 0, 10_000)
     }
 
     /// What tells this apart from the default in a market's id: nothing, or `-m` and eight
@@ -68,6 +73,7 @@ impl Moving {
             u64::from(self.anywhere_bp),
             u64::from(self.size_power_milli),
             u64::from(self.distance_power_milli),
+            u64::from(self.amenities_bp),
         ];
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         format!("-m{:08x}", xxh3_64(&bytes) as u32)

@@ -9,7 +9,7 @@ use crate::generate::Moving;
 use crate::planning::figure::Value;
 
 /// Parameters that are fitted.
-pub const DIALS: usize = 6;
+pub const DIALS: usize = 7;
 /// How far a dial is turned either way to see what it matters, as a share of its range.
 const TURN: f64 = 0.1;
 
@@ -40,11 +40,12 @@ pub const PARAMETERS: [Dial; DIALS] = [
     Dial { name: "of the others move anywhere, %", low: 0.0, high: 100.0 },
     Dial { name: "power of size", low: 0.0, high: 2.0 },
     Dial { name: "power of distance", low: 0.0, high: 3.0 },
+    Dial { name: "amenities make up for, %", low: 0.0, high: 100.0 },
 ];
 
 /// The way of moving at a point of the unit cube.
 pub fn moving_at(point: &[f64; DIALS]) -> Moving {
-    let [fixed, per_km, home, anywhere, size, distance] =
+    let [fixed, per_km, home, anywhere, size, distance, amenities] =
         std::array::from_fn(|k| PARAMETERS[k].value(point[k]));
     let home_only_bp = libm::round(home * 100.0) as u32;
     Moving {
@@ -54,6 +55,7 @@ pub fn moving_at(point: &[f64; DIALS]) -> Moving {
         anywhere_bp: libm::round(f64::from(10_000 - home_only_bp) * anywhere / 100.0) as u32,
         size_power_milli: libm::round(size * 1e3) as u32,
         distance_power_milli: libm::round(distance * 1e3) as u32,
+        amenities_bp: libm::round(amenities * 100.0) as u32,
     }
 }
 
@@ -67,6 +69,7 @@ pub fn point_of(moving: Moving) -> [f64; DIALS] {
         100.0 * f64::from(moving.anywhere_bp) / others,
         f64::from(moving.size_power_milli) / 1e3,
         f64::from(moving.distance_power_milli) / 1e3,
+        f64::from(moving.amenities_bp) / 100.0,
     ];
     std::array::from_fn(|k| PARAMETERS[k].share(values[k]))
 }
@@ -168,6 +171,6 @@ mod tests {
             let point = std::array::from_fn(|k| f64::from(corner >> k & 1));
             moving_at(&point).check().unwrap();
         }
-        assert!(point_of(default).iter().all(|share| (0.01..0.99).contains(share)));
+        assert!(point_of(default)[..6].iter().all(|share| (0.01..0.99).contains(share)));
     }
 }
