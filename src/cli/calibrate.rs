@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     split_seed: u64,
     /// Ways of moving that the search may try.
-    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     evaluations: u32,
     /// Markets, of as many seeds, that are cleared for each of them.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=1_000))]

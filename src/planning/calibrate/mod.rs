@@ -18,7 +18,7 @@ pub mod model;
 pub mod observed;
 pub mod search;
 
-use crate::domain::Violation;
+use crate::domain::{Geography, Violation};
 use crate::generate::{Moving, Plan};
 use crate::planning::figure::Undefined;
 use agreement::{Agreement, advantage, common_part};
@@ -27,7 +27,9 @@ use fit::{Fit, Turned};
 use gravity::{Ppml, Unfit, regressors};
 use model::{Model, Moves};
 use observed::Pair;
+use std::convert::Infallible;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Evaluations of the search that fits gravity to Gale's objective; each is cheap.
 const GRAVITY_EVALUATIONS: u32 = 600;
@@ -105,7 +107,7 @@ pub struct Report {
     pub objective: (f64, f64),
     /// What each dial matters to it.
     pub turned: Vec<Turned>,
-    /// Gravity, Gale as it is generated, Gale fitted, and gravity with more freedom.
+    /// Gravity, Gale before and after the fit, then other forms of gravity.
     pub rows: Vec<Row>,
     /// Held out: by how much the common part of fitted Gale is above the gravity baseline's,
     /// and the middle 95% of it over resamples of the pairs.
@@ -120,20 +122,13 @@ pub struct Report {
 pub fn run(options: &Options, on: impl FnMut(Progress) + Send) -> Result<Report, Error> {
     let on = Mutex::new(on);
     let tell = |progress| (on.lock().expect("a listener does not panic"))(progress);
-    let Options { plan, split_seed, threads, .. } = *options;
-    let fresh = plan.seed.wrapping_add(u64::from(options.search_markets.max(2)));
-    let searched = Model::new(&plan, plan.seed..fresh, threads)?;
-    let shown =
-        Model::new(&plan, fresh..fresh.wrapping_add(u64::from(options.report_markets)), threads)?;
-    let geography = searched.geography()?;
-    let all = observed::pairs(&geography, split_seed);
-    let (held_out, training): (Vec<_>, Vec<_>) = all.iter().partition(|pair| pair.held_out);
-    let halves = Halves { training, held_out };
-
-    let rows: Vec<_> = halves.training.iter().map(regressors).collect();
-    let gravity = Ppml::fit(&rows, &people(&halves.training))?;
-    let effects = Effects::fit(&halves.training, searched.cities())?;
-    let powers = searched_gravity(&halves.training);
+    let Options { plan, threads, .. } = *options;
+    let search_markets = options.search_markets.max(2);
+    let searched = Model::new(&plan, search_markets, threads)?;
+    let fresh = Plan { seed: plan.seed.wrapping_add(u64::from(search_markets)), ..plan };
+    let shown = Model::new(&fresh, options.report_markets, threads)?;
+    let halves = Halves::of(&searched.geography()?, options.split_seed);
+    let baselines = Baselines::fit(&halves.training, searched.cities())?;
 
     let fit = Fit { model: &searched, training: &halves.training };
     let begun = fit.objective(plan.moving)?;
@@ -145,41 +140,40 @@ pub fn run(options: &Options, on: impl FnMut(Progress) + Send) -> Result<Report,
         turns += 1;
         tell(Progress::Turning(turns));
     })?;
-    let cleared = std::sync::atomic::AtomicU32::new(0);
+    let cleared = AtomicU32::new(0);
     let moves = |moving| -> Result<Moves, Error> {
-        let done = || {
-            let done = cleared.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            tell(Progress::Reporting(done));
-        };
+        let done = || tell(Progress::Reporting(cleared.fetch_add(1, Relaxed) + 1));
         Ok(Moves::together(&shown.moves(moving, done)?, shown.cities()))
     };
     let (before, after) = (moves(plan.moving)?, moves(fitted)?);
-
-    let of_gravity = |pair: &Pair| gravity.predict(&regressors(pair));
-    let on_pairs = |moves: &Moves| halves.row("", 0, |pairs| moves.on(pairs));
-    let fitted_flows = after.on(&halves.held_out);
-    let gravity_flows: Vec<f64> = halves.held_out.iter().map(of_gravity).collect();
+    let gale = after.on(&halves.held_out);
+    let gravity = baselines.gravity_on(&halves.held_out);
     Ok(Report {
-        unobserved: searched.cities() * searched.cities().saturating_sub(1) - all.len(),
+        unobserved: halves.unobserved(searched.cities()),
         observed: halves.row("observed", 0, people),
-        gravity,
+        gravity: baselines.gravity,
         fitted,
         objective: (begun, found),
         turned,
-        rows: vec![
-            halves.row("gravity", 4, |pairs| pairs.iter().map(of_gravity).collect()),
-            halves.row("gravity, fitted as Gale is", 3, |pairs| power_flows(pairs, &powers)),
-            Row { model: "Gale, as generated", ..on_pairs(&before) },
-            Row { model: "Gale, fitted", parameters: fit::DIALS, ..on_pairs(&after) },
-            halves.row("gravity, an effect for each city", effects.parameters(), |pairs| {
-                pairs.iter().map(|pair| effects.predict(pair)).collect()
-            }),
-        ],
-        advantage: advantage(&halves.held_out, &fitted_flows, &gravity_flows)
-            .map_err(Error::Comparison)?,
-        moves_on_observed: after.on(&all).iter().sum::<f64>() as u64,
+        rows: rows(&halves, &baselines, &before, &after),
+        advantage: advantage(&halves.held_out, &gale, &gravity).map_err(Error::Comparison)?,
+        moves_on_observed: halves.count(&after),
         moves: after,
     })
+}
+
+/// Every model's agreement: the baseline, Gale, and the other forms of gravity.
+fn rows(halves: &Halves, baselines: &Baselines, before: &Moves, after: &Moves) -> Vec<Row> {
+    let effects = &baselines.effects;
+    vec![
+        halves.row("gravity", 4, |pairs| baselines.gravity_on(pairs)),
+        halves.row("Gale, not fitted", 0, |pairs| before.on(pairs)),
+        halves.row("Gale, fitted", fit::DIALS, |pairs| after.on(pairs)),
+        halves.row("gravity, fitted as Gale is", 3, |pairs| power_flows(pairs, &baselines.powers)),
+        halves.row("gravity, effects of each city", effects.parameters(), |pairs| {
+            pairs.iter().map(|pair| effects.predict(pair)).collect()
+        }),
+    ]
 }
 
 /// The observed pairs.
@@ -189,6 +183,23 @@ struct Halves {
 }
 
 impl Halves {
+    fn of(geography: &Geography, split_seed: u64) -> Self {
+        let pairs = observed::pairs(geography, split_seed).into_iter();
+        let (held_out, training) = pairs.partition(|pair| pair.held_out);
+        Self { training, held_out }
+    }
+
+    /// Pairs of so many cities that are in neither half.
+    fn unobserved(&self, cities: usize) -> usize {
+        cities * cities.saturating_sub(1) - self.training.len() - self.held_out.len()
+    }
+
+    /// Moves between observed pairs.
+    fn count(&self, moves: &Moves) -> u64 {
+        let on = |pairs| moves.on(pairs).iter().sum::<f64>() as u64;
+        on(&self.training) + on(&self.held_out)
+    }
+
     fn row(
         &self,
         model: &'static str,
@@ -204,17 +215,33 @@ fn people(pairs: &[Pair]) -> Vec<f64> {
     pairs.iter().map(|pair| pair.people).collect()
 }
 
-/// The powers of both populations and of distance that give gravity the highest common part
-/// on the training half: the baseline with Gale's objective in place of its own.
-fn searched_gravity(training: &[Pair]) -> [f64; 3] {
-    let observed = people(training);
-    let powers = |point: &[f64; 3]| point.map(|share| share * GRAVITY_POWER_MAX);
-    let found = search::minimise([1.0 / GRAVITY_POWER_MAX; 3], GRAVITY_EVALUATIONS, |point| {
-        let flows = power_flows(training, &powers(point));
-        Ok::<_, std::convert::Infallible>(-common_part(&observed, &flows).unwrap_or(0.0))
-    });
-    let Ok(found) = found;
-    powers(&found.point)
+/// Gravity in three forms.
+struct Baselines {
+    gravity: Ppml<4>,
+    effects: Effects,
+    /// Powers of both populations and of distance that give the highest common part on the
+    /// training half: the baseline with Gale's objective in place of its own.
+    powers: [f64; 3],
+}
+
+impl Baselines {
+    fn fit(training: &[Pair], cities: usize) -> Result<Self, Unfit> {
+        let rows: Vec<_> = training.iter().map(regressors).collect();
+        let gravity = Ppml::fit(&rows, &people(training))?;
+        let effects = Effects::fit(training, cities)?;
+        let observed = people(training);
+        let powers = |point: &[f64; 3]| point.map(|share| share * GRAVITY_POWER_MAX);
+        let start = [1.0 / GRAVITY_POWER_MAX; 3];
+        let Ok(found) = search::minimise(start, GRAVITY_EVALUATIONS, |point| {
+            let flows = power_flows(training, &powers(point));
+            Ok::<_, Infallible>(-common_part(&observed, &flows).unwrap_or(0.0))
+        });
+        Ok(Self { gravity, effects, powers: powers(&found.point) })
+    }
+
+    fn gravity_on(&self, pairs: &[Pair]) -> Vec<f64> {
+        pairs.iter().map(|pair| self.gravity.predict(&regressors(pair))).collect()
+    }
 }
 
 fn power_flows(pairs: &[Pair], powers: &[f64; 3]) -> Vec<f64> {

@@ -6,7 +6,6 @@ use crate::domain::{Geography, Side, Violation};
 use crate::generate::{Generator, Moving, Plan};
 use crate::matching::{Control, Kernels, Means, Problem, clear_with};
 use crate::planning::generated;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -72,30 +71,29 @@ impl Moves {
 /// numbers): flows change only where the change of the rules reaches.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// At least one.
     markets: Vec<Generator>,
     threads: usize,
 }
 
 impl Model {
-    /// The markets of `plan` with each of `seeds`, cleared on so many threads.
-    pub fn new(plan: &Plan, seeds: Range<u64>, threads: usize) -> Result<Self, Violation> {
-        let markets =
-            seeds.map(|seed| Generator::new(&Plan { seed, ..*plan })).collect::<Result<_, _>>()?;
-        Ok(Self { markets, threads })
+    /// So many markets of `plan`, at least one, whose seeds are the plan's and those after it,
+    /// cleared on so many threads.
+    pub fn new(plan: &Plan, markets: u32, threads: usize) -> Result<Self, Violation> {
+        let seeds = (0..u64::from(markets.max(1))).map(|number| plan.seed.wrapping_add(number));
+        let market = |seed| Generator::new(&Plan { seed, ..*plan });
+        Ok(Self { markets: seeds.map(market).collect::<Result<_, _>>()?, threads })
     }
 
     /// Cities of each market.
     pub fn cities(&self) -> usize {
-        self.markets.first().map_or(0, Generator::metros)
+        self.markets[0].metros()
     }
 
-    /// The places, the same in all markets.
+    /// The places, the same in all markets but for what is felt of their prices.
     pub fn geography(&self) -> Result<Geography, Violation> {
-        let frame = self.markets.first().map(Generator::frame);
-        frame.map_or_else(
-            || Ok(Geography::default()),
-            |frame| generated::geography(&frame.regions, &frame.cities),
-        )
+        let frame = self.markets[0].frame();
+        generated::geography(&frame.regions, &frame.cities)
     }
 
     /// Clears every market with people who move like this, in the order of the seeds; `done`
@@ -117,7 +115,7 @@ impl Model {
             }
         };
         let made: Result<Vec<Vec<_>>, Violation> = thread::scope(|scope| {
-            let threads = self.threads.clamp(1, self.markets.len().max(1));
+            let threads = self.threads.clamp(1, self.markets.len());
             let crew: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             crew.into_iter().map(|one| one.join().expect("a clearing does not panic")).collect()
         });
