@@ -135,8 +135,11 @@ fn a_planted_way_of_moving_is_recovered() {
     let fit = Fit { model: &model, training: &training };
     let begun = fit.objective(Moving::default()).unwrap();
     let (found, objective) = fit.search(Moving::default(), 60, |_, _| ()).unwrap();
-    assert!(begun < 0.85 && objective > 0.93, "{begun} {objective} {found:?}");
-    assert!((1_200..=2_500).contains(&found.distance_power_milli), "{found:?}");
+    let best = fit.objective(planted).unwrap();
+    assert!(best > 0.94, "nothing is lost but what few movers blur: {best}");
+    assert!(begun < best - 0.06, "the default is told from it: {begun} {best}");
+    assert!(objective > begun + 0.7 * (best - begun), "{begun} {objective} {best} {found:?}");
+    assert!((1_400..=2_300).contains(&found.distance_power_milli), "{found:?}");
 }
 
 fn small(threads: usize) -> (Report, Vec<Progress>) {
@@ -163,7 +166,7 @@ fn a_report_is_reproducible_and_adds_up() {
     assert_eq!((training.common_part, held_out.common_part), (Ok(1.0), Ok(1.0)));
     assert!(report.objective.1 >= report.objective.0);
     let names: HashSet<_> = report.rows.iter().map(|row| row.model).collect();
-    assert_eq!((names.len(), report.rows.len()), (5, 5));
+    assert_eq!((names.len(), report.rows.len()), (6, 6));
     for row in &report.rows {
         for half in [&row.training, &row.held_out] {
             assert!((0.0..1.0).contains(&half.common_part.unwrap()), "{row:?}");
@@ -225,7 +228,7 @@ fn the_command_calibrates() {
     }
     let json = binary::json(&binary::ok(&[&small[..], &["--json"]].concat()));
     let models = json["models"].as_array().unwrap();
-    assert_eq!(models.len(), 6);
+    assert_eq!(models.len(), 7);
     assert!(models.iter().all(|model| model["held_out"]["pairs"] == json["pairs"]["held_out"]));
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -170,6 +170,8 @@ mod tests {
             destination: i / 9,
             origin_population: 1.0,
             destination_population: 1.0,
+            origin_prices: 1.0,
+            destination_prices: 1.0,
             km: 100.0,
             people: (i * 37 % 11) as f64 + 1.0,
             held_out: true,

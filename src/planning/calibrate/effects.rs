@@ -131,6 +131,8 @@ mod tests {
                 destination,
                 origin_population: 1.0,
                 destination_population: 1.0,
+                origin_prices: 1.0,
+                destination_prices: 1.0,
                 km,
                 people: ((i * i * 31 + 17) % 97) as f64 * if origin == 4 { 0.0 } else { 1.0 },
                 held_out: false,

@@ -98,6 +98,13 @@ pub fn regressors(pair: &Pair) -> [f64; 4] {
     [1.0, origin, destination, km]
 }
 
+/// The same with the log price levels of origin and destination.
+pub fn regressors_with_prices(pair: &Pair) -> [f64; 6] {
+    let [one, origin, destination, km] = regressors(pair);
+    let [from, to] = [pair.origin_prices, pair.destination_prices].map(|x| libm::log(x.max(1.0)));
+    [one, origin, destination, km, from, to]
+}
+
 fn product<const K: usize>(row: &[f64; K], coefficients: &[f64; K]) -> f64 {
     row.iter().zip(coefficients).map(|(x, b)| x * b).sum()
 }

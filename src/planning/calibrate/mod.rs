@@ -24,7 +24,7 @@ use crate::planning::figure::Undefined;
 use agreement::{Agreement, advantage, common_part};
 use effects::Effects;
 use fit::{Fit, Turned};
-use gravity::{Ppml, Unfit, regressors};
+use gravity::{Ppml, Unfit, regressors, regressors_with_prices};
 use model::{Model, Moves};
 use observed::Pair;
 use std::convert::Infallible;
@@ -170,6 +170,10 @@ fn rows(halves: &Halves, baselines: &Baselines, before: &Moves, after: &Moves) -
         halves.row("Gale, not fitted", 0, |pairs| before.on(pairs)),
         halves.row("Gale, fitted", fit::DIALS, |pairs| after.on(pairs)),
         halves.row("gravity, fitted as Gale is", 3, |pairs| power_flows(pairs, &baselines.powers)),
+        halves.row("gravity, with price levels", 6, |pairs| {
+            let flow = |pair| baselines.with_prices.predict(&regressors_with_prices(pair));
+            pairs.iter().map(flow).collect()
+        }),
         halves.row("gravity, effects of each city", effects.parameters(), |pairs| {
             pairs.iter().map(|pair| effects.predict(pair)).collect()
         }),
@@ -215,9 +219,11 @@ fn people(pairs: &[Pair]) -> Vec<f64> {
     pairs.iter().map(|pair| pair.people).collect()
 }
 
-/// Gravity in three forms.
+/// Gravity in four forms.
 struct Baselines {
     gravity: Ppml<4>,
+    /// With what Gale knows of prices.
+    with_prices: Ppml<6>,
     effects: Effects,
     /// Powers of both populations and of distance that give the highest common part on the
     /// training half: the baseline with Gale's objective in place of its own.
@@ -227,16 +233,18 @@ struct Baselines {
 impl Baselines {
     fn fit(training: &[Pair], cities: usize) -> Result<Self, Unfit> {
         let rows: Vec<_> = training.iter().map(regressors).collect();
-        let gravity = Ppml::fit(&rows, &people(training))?;
-        let effects = Effects::fit(training, cities)?;
         let observed = people(training);
+        let gravity = Ppml::fit(&rows, &observed)?;
+        let rows: Vec<_> = training.iter().map(regressors_with_prices).collect();
+        let with_prices = Ppml::fit(&rows, &observed)?;
+        let effects = Effects::fit(training, cities)?;
         let powers = |point: &[f64; 3]| point.map(|share| share * GRAVITY_POWER_MAX);
         let start = [1.0 / GRAVITY_POWER_MAX; 3];
         let Ok(found) = search::minimise(start, GRAVITY_EVALUATIONS, |point| {
             let flows = power_flows(training, &powers(point));
             Ok::<_, Infallible>(-common_part(&observed, &flows).unwrap_or(0.0))
         });
-        Ok(Self { gravity, effects, powers: powers(&found.point) })
+        Ok(Self { gravity, with_prices, effects, powers: powers(&found.point) })
     }
 
     fn gravity_on(&self, pairs: &[Pair]) -> Vec<f64> {

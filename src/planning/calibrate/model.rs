@@ -90,9 +90,9 @@ impl Model {
         self.markets[0].metros()
     }
 
-    /// The places, the same in all markets but for what is felt of their prices.
+    /// The places with their published price levels, the same in all markets.
     pub fn geography(&self) -> Result<Geography, Violation> {
-        let frame = self.markets[0].frame();
+        let frame = self.markets[0].clone().with_moving(Moving::default())?.frame();
         generated::geography(&frame.regions, &frame.cities)
     }
 

@@ -36,6 +36,10 @@ pub struct Pair {
     pub origin_population: f64,
     /// People who live in the destination.
     pub destination_population: f64,
+    /// Price level of the origin.
+    pub origin_prices: f64,
+    /// Price level of the destination.
+    pub destination_prices: f64,
     /// Kilometres on the great circle, at least 1.
     pub km: f64,
     /// People observed to have moved.
@@ -72,6 +76,7 @@ pub fn pairs(geography: &Geography, split_seed: u64) -> Vec<Pair> {
     let numbers: HashMap<u32, usize> =
         cities.filter_map(|(at, city)| Some((code(city.id.as_str())?, at))).collect();
     let population = |at: usize| geography.cities[at].population as f64;
+    let prices = |at: usize| geography.cities[at].cost_of_living as f64;
     flows()
         .into_iter()
         .filter_map(|flow| {
@@ -83,6 +88,8 @@ pub fn pairs(geography: &Geography, split_seed: u64) -> Vec<Pair> {
                 destination,
                 origin_population: population(origin),
                 destination_population: population(destination),
+                origin_prices: prices(origin),
+                destination_prices: prices(destination),
                 km: f64::from(km.max(1)),
                 people: flow.people as f64,
                 held_out: is_held_out(flow.origin, flow.destination, split_seed),
