@@ -41,13 +41,13 @@ pub struct Args {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     split_seed: u64,
     /// Ways of moving that the search may try.
-    #[arg(long, value_name = "N", default_value_t = 240, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     evaluations: u32,
     /// Markets, of as many seeds, that are cleared for each of them.
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1_000))]
     markets: u32,
     /// Markets, of further seeds, whose moves are reported.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     report_markets: u32,
     /// A small search that shows how it works, in a minute: --evaluations 30 --markets 4
     /// --report-markets 12.

@@ -1,13 +1,15 @@
 //! The least value of a function that has no derivatives, in a unit cube.
 //!
-//! A third of the evaluations look around (the start and points of Halton's sequence, which
+//! A tenth of the evaluations look around (the start and points of Halton's sequence, which
 //! fills the cube evenly); the rest go downhill from the best of them by the simplex of Nelder
-//! and Mead (1965), which starts again from its best point whenever it has shrunk.
+//! and Mead (1965), which starts again from its best point, large, whenever it has shrunk.
 
 /// Edge of a new simplex.
-const EDGE: f64 = 0.15;
-/// A simplex smaller than this has found what it can.
-const SHRUNK: f64 = 0.01;
+const EDGE: f64 = 0.35;
+/// A simplex smaller than this has found what it can; smaller steps would follow the noise.
+const SHRUNK: f64 = 0.05;
+/// Of so many evaluations one looks around.
+const AROUND_ONE_IN: u32 = 10;
 /// Bases of Halton's sequence.
 const BASES: [u32; 8] = [2, 3, 5, 7, 11, 13, 17, 19];
 
@@ -44,7 +46,7 @@ pub fn minimise<const N: usize, E>(
     let best = Found { point: start, value: f64::INFINITY, evaluations: 0 };
     let mut search = Search { function: &mut function, left: evaluations.max(1), best };
     search.at(start)?;
-    for number in 1..evaluations / 3 {
+    for number in 1..evaluations / AROUND_ONE_IN {
         search.at(std::array::from_fn(|k| halton(number, BASES[k])))?;
     }
     while search.left > 0 {
