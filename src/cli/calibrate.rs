@@ -266,7 +266,7 @@ fn turned_json(turned: &Turned) -> (String, serde_json::Value) {
     let value = json!({
         "fitted": turned.fitted, "below": side(turned.below), "above": side(turned.above),
     });
-    (turned.dial.name.to_owned(), value)
+    (turned.dial.key.to_owned(), value)
 }
 
 fn row_json(row: &Row) -> serde_json::Value {

@@ -16,6 +16,8 @@ const TURN: f64 = 0.1;
 /// A parameter with the range in which it is looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dial {
+    /// What it is called by programs.
+    pub key: &'static str,
     /// What it is, with its unit.
     pub name: &'static str,
     low: f64,
@@ -34,13 +36,18 @@ impl Dial {
 
 /// The parameters, in the order of a point of the search.
 pub const PARAMETERS: [Dial; DIALS] = [
-    Dial { name: "fixed move cost, USD", low: 0.0, high: 60_000.0 },
-    Dial { name: "move cost per km, USD", low: 0.0, high: 40.0 },
-    Dial { name: "look only at home, %", low: 20.0, high: 90.0 },
-    Dial { name: "of the others move anywhere, %", low: 0.0, high: 100.0 },
-    Dial { name: "power of size", low: 0.0, high: 2.0 },
-    Dial { name: "power of distance", low: 0.0, high: 3.0 },
-    Dial { name: "amenities make up for, %", low: 0.0, high: 100.0 },
+    Dial { key: "fixed_move_cost", name: "fixed move cost, USD", low: 0.0, high: 60_000.0 },
+    Dial { key: "move_cost_per_km", name: "move cost per km, USD", low: 0.0, high: 40.0 },
+    Dial { key: "home_only_percent", name: "look only at home, %", low: 20.0, high: 90.0 },
+    Dial {
+        key: "anywhere_of_others_percent",
+        name: "of the others move anywhere, %",
+        low: 0.0,
+        high: 100.0,
+    },
+    Dial { key: "size_power", name: "power of size", low: 0.0, high: 2.0 },
+    Dial { key: "distance_power", name: "power of distance", low: 0.0, high: 3.0 },
+    Dial { key: "amenities_percent", name: "amenities make up for, %", low: 0.0, high: 100.0 },
 ];
 
 /// The way of moving at a point of the unit cube.
