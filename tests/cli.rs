@@ -12,7 +12,7 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "demo",
     "generate",
@@ -29,6 +29,7 @@ const COMMANDS: [&str; 17] = [
     "solve",
     "bench",
     "reproduce",
+    "calibrate",
     "journal",
 ];
 

@@ -3,8 +3,8 @@
 
 use gale::domain::{MobilitySpec, VacancySpec, WorkerSpec};
 use gale::generate::{
-    Country, GENERATED_LABEL, Generated, Generator, METROS_MAX, OCCUPATION_LABEL, Plan, Scale,
-    WAGES_LABEL, WAGES_MODELLED, generate,
+    Country, GENERATED_LABEL, Generated, Generator, METROS_MAX, Moving, OCCUPATION_LABEL, Plan,
+    Scale, WAGES_LABEL, WAGES_MODELLED, generate,
 };
 use std::collections::{BTreeMap, HashSet};
 use xxhash_rust::xxh3::Xxh3;
@@ -262,6 +262,59 @@ fn bad_plans_are_refused() {
     assert!(tiny.workers.len() <= 1 && tiny.frame.cities.len() == 1);
     let alone = market(1, "0.0001", 1);
     assert!(alone.workers.iter().all(|worker| worker.mobility == MobilitySpec::HomeOnly));
+}
+
+/// Goal: people who move otherwise are the same people, and a market of theirs has another id.
+/// Method: every field but the ones that `Moving` is about; the shares and costs it asks for; a
+/// higher power of distance lists nearer cities; out of range is refused.
+#[test]
+fn ways_of_moving_change_nothing_else() {
+    let moving = Moving {
+        fixed_cost: 1_000,
+        cost_per_km: 1,
+        home_only_bp: 2_000,
+        anywhere_bp: 1_000,
+        size_power_milli: 500,
+        distance_power_milli: 2_500,
+        amenities_bp: 10_000,
+    };
+    let default = market(12, "0.002", 1);
+    let other = generate(&Plan { moving, ..plan(12, "0.002", 1) }, |_| {}).unwrap();
+    assert_eq!(other.vacancies, default.vacancies);
+    for (a, b) in other.workers.iter().zip(&default.workers) {
+        assert_eq!(*a, WorkerSpec { mobility: a.mobility.clone(), ..b.clone() });
+    }
+    let share = |market: &Generated, of: fn(&MobilitySpec) -> bool| {
+        let count = market.workers.iter().filter(|worker| of(&worker.mobility)).count();
+        count as f64 / market.workers.len() as f64
+    };
+    assert!((share(&other, |m| matches!(m, MobilitySpec::HomeOnly)) - 0.2).abs() < 0.02);
+    assert!((share(&other, |m| matches!(m, MobilitySpec::Any)) - 0.1).abs() < 0.02);
+    // New York lists Boston and Philadelphia, which are near, rather than Los Angeles.
+    let listed = |market: &Generated, city: &str| {
+        let of_new_york = market.workers.iter().filter(|w| w.home_city.as_str() == "us-35620");
+        let lists = |m: &MobilitySpec| match m {
+            MobilitySpec::Listed(cities) => cities.iter().any(|c| c.as_str() == city),
+            _ => false,
+        };
+        of_new_york.filter(|worker| lists(&worker.mobility)).count()
+    };
+    let (near, far) = ("us-37980", "us-31080");
+    assert!(listed(&default, far) > 50 && listed(&other, near) > 4 * listed(&other, far));
+    let (frame, settings) = (&other.frame, &other.frame.settings);
+    assert_eq!((settings.fixed_move_cost, settings.move_cost_per_km), (1_000, 1));
+    assert!(frame.id.as_str().starts_with(&format!("{}-m", default.frame.id)), "{}", frame.id);
+    for (a, b) in frame.cities.iter().zip(&default.frame.cities) {
+        a.check().unwrap();
+        assert_eq!((&a.id, a.population, a.latitude), (&b.id, b.population, b.latitude));
+    }
+    let refused =
+        |moving| Generator::new(&Plan { moving, ..plan(3, "0.001", 1) }).unwrap_err().field;
+    let default = Moving::default();
+    assert_eq!(refused(Moving { fixed_cost: -1, ..default }), "fixed_move_cost");
+    assert!(refused(Moving { anywhere_bp: 4_001, ..default }).contains("anywhere"));
+    assert!(refused(Moving { distance_power_milli: 4_001, ..default }).contains("distance"));
+    assert!(refused(Moving { amenities_bp: 10_001, ..default }).contains("amenities"));
 }
 
 /// Goal: progress counts up to what is made. Method: the last report of a run.

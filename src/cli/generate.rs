@@ -3,7 +3,11 @@
 use super::error::Error;
 use super::files::{Directory, MARKET_FILE, Record};
 use super::output::{Column, Output, Table, bar, thousands};
-use crate::generate::{Country, Frame, Generator, METROS_MAX, Plan, Scale};
+use crate::domain::limits::{MONEY_MAX, PER_KM_MAX};
+use crate::generate::{
+    Country, DISTANCE_POWER_MILLI_MAX, Frame, Generator, METROS_MAX, Moving, Plan,
+    SIZE_POWER_MILLI_MAX, Scale,
+};
 use crate::grpc::specs;
 use crate::proto::v1::{City, Market, MoveCost, Region, Vacancy, Worker};
 use serde_json::json;
@@ -24,6 +28,69 @@ pub struct PlanArgs {
     /// Seed: the same plan and seed give the same market on every machine.
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub moving: MovingArgs,
+}
+
+/// How people move: flags that `gale calibrate` prints.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "How people move (gale calibrate fits these)")]
+pub struct MovingArgs {
+    /// One-off cost of any move, in USD.
+    #[arg(long, value_name = "USD", default_value_t = 15_000,
+          value_parser = clap::value_parser!(i64).range(0..=MONEY_MAX))]
+    fixed_move_cost: i64,
+    /// One-off cost of a move per kilometre, in USD.
+    #[arg(long, value_name = "USD", default_value_t = 5,
+          value_parser = clap::value_parser!(i64).range(0..=PER_KM_MAX))]
+    move_cost_per_km: i64,
+    /// Per cent of workers who look only at home.
+    #[arg(long, value_name = "PERCENT", default_value = "60", value_parser = percent)]
+    home_only: u32,
+    /// Per cent of workers who would move anywhere; the rest list 2 to 8 cities.
+    #[arg(long, value_name = "PERCENT", default_value = "15", value_parser = percent)]
+    anywhere: u32,
+    /// They list a city in proportion to its labour force to this power, 0 to 3.
+    #[arg(long, value_name = "POWER", default_value = "1", value_parser = size_power)]
+    size_power: u32,
+    /// And inversely to its distance to this power, 0 to 4.
+    #[arg(long, value_name = "POWER", default_value = "1", value_parser = distance_power)]
+    distance_power: u32,
+    /// Per cent of the differences in real pay between cities that are made up for by what is
+    /// not priced there: 100 puts the usual pay of a city in the place of its price level.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    amenities: u32,
+}
+
+impl MovingArgs {
+    fn moving(self) -> Moving {
+        Moving {
+            fixed_cost: self.fixed_move_cost,
+            cost_per_km: self.move_cost_per_km,
+            home_only_bp: self.home_only,
+            anywhere_bp: self.anywhere,
+            size_power_milli: self.size_power,
+            distance_power_milli: self.distance_power,
+            amenities_bp: self.amenities,
+        }
+    }
+}
+
+/// The flags that make a plan move like this.
+pub fn moving_flags(moving: &Moving) -> String {
+    let percent = |bp: u32| f64::from(bp) / 100.0;
+    let power = |milli: u32| f64::from(milli) / 1_000.0;
+    format!(
+        "--fixed-move-cost {} --move-cost-per-km {} --home-only {} --anywhere {} --size-power {} \
+         --distance-power {} --amenities {}",
+        moving.fixed_cost,
+        moving.cost_per_km,
+        percent(moving.home_only_bp),
+        percent(moving.anywhere_bp),
+        power(moving.size_power_milli),
+        power(moving.distance_power_milli),
+        percent(moving.amenities_bp),
+    )
 }
 
 impl PlanArgs {
@@ -34,6 +101,7 @@ impl PlanArgs {
             metros: self.metros,
             scale: self.scale,
             seed: self.seed,
+            moving: self.moving.moving(),
             ..Plan::default()
         }
     }
@@ -79,7 +147,7 @@ pub fn run(args: &Args, output: Output) -> Result<(), Error> {
             "out": args.out, "market": frame.id.as_str(), "country": args.plan.country.code(),
             "metros": args.plan.metros,
             "scale": f64::from(args.plan.scale.millionths()) / 1e6, "seed": args.plan.seed,
-            "regions": regions, "cities": cities, "move_costs": move_costs,
+            "moving": args.plan.moving.moving(), "regions": regions, "cities": cities, "move_costs": move_costs,
             "workers": workers, "vacancies": vacancies, "openings": openings, "generated": true,
         }));
     }
@@ -159,6 +227,32 @@ pub fn metros(text: &str) -> Result<usize, String> {
         Ok(metros) if (1..=METROS_MAX).contains(&metros) => Ok(metros),
         _ => Err(format!("must be 1..{METROS_MAX}")),
     }
+}
+
+/// Reads a percentage with at most two decimals, as basis points.
+fn percent(text: &str) -> Result<u32, String> {
+    decimal(text, 2, 10_000)
+}
+
+fn size_power(text: &str) -> Result<u32, String> {
+    decimal(text, 3, SIZE_POWER_MILLI_MAX)
+}
+
+fn distance_power(text: &str) -> Result<u32, String> {
+    decimal(text, 3, DISTANCE_POWER_MILLI_MAX)
+}
+
+/// Reads a decimal with at most so many places, in units of the last of them.
+fn decimal(text: &str, places: usize, most: u32) -> Result<u32, String> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_decimal = digits(whole) && digits(decimals) && !text.is_empty() && text != ".";
+    let units = format!("{whole}{decimals:0<places$}").parse().ok();
+    let inside = units.filter(|units| is_decimal && decimals.len() <= places && *units <= most);
+    inside.ok_or_else(|| {
+        let most = most / 10_u32.pow(places as u32);
+        format!("must be 0 to {most} with at most {places} decimals")
+    })
 }
 
 fn scale(text: &str) -> Result<Scale, String> {

@@ -17,6 +17,7 @@
 //! `scenario` and `bench` is a file in its own.
 
 mod bench;
+mod calibrate;
 mod china;
 mod clear;
 mod client;
@@ -94,6 +95,7 @@ enum Command {
     Solve(solve::Args),
     Bench(bench::Args),
     Reproduce(reproduce::Args),
+    Calibrate(calibrate::Args),
     Health(health::Args),
     Journal(journal::Args),
     Scenario(scenario::Args),
@@ -138,6 +140,7 @@ async fn dispatch(command: Command, output: Output) -> Result<(), Error> {
         Command::Solve(args) => solve::run(&args, output),
         Command::Bench(args) => bench::run(&args, output).await,
         Command::Reproduce(args) => reproduce::run(&args, output),
+        Command::Calibrate(args) => calibrate::run(&args, output),
         Command::Health(args) => health::run(args, output).await,
         Command::Journal(args) => journal::run(args, output),
         Command::Scenario(args) => scenario::run(args, output).await,

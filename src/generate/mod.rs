@@ -13,14 +13,17 @@
 mod apportion;
 pub mod china;
 mod mobility;
+mod moving;
 mod noise;
 mod plan;
+mod prices;
 mod profiles;
 mod tables;
 mod vacancies;
 mod workers;
 
 pub use crate::domain::OCCUPATION_LABEL;
+pub use moving::{DISTANCE_POWER_MILLI_MAX, Moving, SIZE_POWER_MILLI_MAX};
 pub use plan::{Country, METROS_MAX, Plan, QUARTERS_MAX, Scale};
 
 use crate::domain::{
@@ -142,6 +145,14 @@ impl Generator {
         self
     }
 
+    /// The same people and vacancies, who move otherwise: where people would move and what it
+    /// costs change, and nothing else.
+    pub fn with_moving(mut self, moving: Moving) -> Result<Self, Violation> {
+        moving.check()?;
+        self.plan.moving = moving;
+        Ok(self)
+    }
+
     /// Metros of the market.
     pub fn metros(&self) -> usize {
         self.tables.metros.len()
@@ -185,9 +196,11 @@ impl Generator {
 
     /// The market around its people and vacancies.
     pub fn frame(&self) -> Frame {
-        let Plan { country, metros, scale, seed, quarters } = self.plan;
+        let Plan { country, metros, scale, seed, quarters, moving } = self.plan;
         let key = Key { kind: Kind::Lottery, metro: 0, occupation: 0, number: 0 };
-        let id = format!("generated-{}-{metros}-{scale}-{quarters}q-{seed}", country.code());
+        let suffix = moving.suffix();
+        let id =
+            format!("generated-{}-{metros}-{scale}-{quarters}q-{seed}{suffix}", country.code());
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         let what = match country {
             Country::Us => format!("Generated US labour market: {metros} metro{}", plural(metros)),
@@ -199,11 +212,12 @@ impl Generator {
         Frame {
             id: MarketName::parse("id", &id).expect("numbers and hyphens make a name"),
             display_name: format!(
-                "{what}, scale {scale}, {quarters} quarter{} of openings, seed {seed}",
+                "{what}, scale {scale}, {quarters} quarter{} of openings, seed {seed}{}",
                 plural(quarters as usize),
+                if moving == Moving::default() { "" } else { ", moves of its own" },
             )
             .into(),
-            settings: settings(country),
+            settings: settings(country, &moving),
             lottery_seed: Noise::new(seed, key).bits(0),
             regions: self.regions(),
             cities: self.cities(),
@@ -225,18 +239,19 @@ impl Generator {
     }
 
     fn cities(&self) -> Vec<CitySpec> {
-        let city = |metro: &tables::Metro| CitySpec {
+        let prices = prices::felt(&self.tables, self.plan.moving.amenities_bp);
+        let city = |(metro, cost_of_living): (&tables::Metro, i64)| CitySpec {
             id: metro.id.clone(),
             display_name: metro.name.clone(),
             region: Some(self.region_name(metro)),
             latitude: metro.latitude,
             longitude: metro.longitude,
-            cost_of_living: metro.cost_of_living,
+            cost_of_living,
             population: metro.population,
             intake_cap: None,
             move_subsidy: 0,
         };
-        self.tables.metros.iter().map(city).collect()
+        self.tables.metros.iter().zip(prices).map(city).collect()
     }
 
     fn region_name(&self, metro: &tables::Metro) -> RegionName {
@@ -271,17 +286,18 @@ pub fn generate(plan: &Plan, mut progress: impl FnMut(Progress)) -> Result<Gener
 
 /// The settings of every generated market. Money is US dollars, or units of which mean pay
 /// in a modelled market is 100,000: half as much again.
-fn settings(country: Country) -> Settings {
-    let (currency, fixed_move_cost, move_cost_per_km, fit_value) = match country {
-        Country::Us => ("USD", 15_000, 5, 5_000),
-        Country::Cn => ("modelled", 22_500, 8, 7_500),
+fn settings(country: Country, moving: &Moving) -> Settings {
+    let (currency, halves) = match country {
+        Country::Us => ("USD", 2),
+        Country::Cn => ("modelled", 3),
     };
+    let scaled = |money: i64| (money * halves + 1) / 2;
     Settings {
         currency: currency.into(),
-        fixed_move_cost,
-        move_cost_per_km,
+        fixed_move_cost: scaled(moving.fixed_cost),
+        move_cost_per_km: scaled(moving.cost_per_km),
         horizon_years: 3,
-        fit_value,
+        fit_value: scaled(5_000),
         shortfall_weight_bp: 5_000,
         max_shortfall_bp: 2_000,
         min_fit_bp: 8_000,

@@ -1,5 +1,6 @@
 //! What to generate: how many metros, how much of each, from which seed.
 
+use super::moving::Moving;
 use super::tables::{CHINESE_CITIES, METROS};
 use crate::domain::Violation;
 use crate::domain::error::in_range;
@@ -100,6 +101,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many quarters of openings stand open at once: 1..=[`QUARTERS_MAX`].
     pub quarters: u32,
+    /// How people move, and what it costs.
+    pub moving: Moving,
 }
 
 impl Default for Plan {
@@ -110,15 +113,18 @@ impl Default for Plan {
             scale: Scale { millionths: 10_000 },
             seed: 1,
             quarters: 1,
+            moving: Moving::default(),
         }
     }
 }
 
 impl Plan {
-    /// Refuses numbers of metros and quarters that the tables do not have.
+    /// Refuses numbers of metros and quarters that the tables do not have, and ways of
+    /// moving that are out of range.
     pub fn check(&self) -> Result<(), Violation> {
         in_range("metros", self.metros, 1, self.country.cities_max())?;
-        in_range("quarters", self.quarters, 1, QUARTERS_MAX)
+        in_range("quarters", self.quarters, 1, QUARTERS_MAX)?;
+        self.moving.check()
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn of_metro(
     let weights: Vec<u128> = metro.cells.iter().map(|cell| u128::from(cell.employment)).collect();
     let key = Key { kind: Kind::WorkerStart, metro: metro.cbsa, occupation: 0, number: 0 };
     let start = Noise::new(generator.plan.seed, key).bits(0);
-    let neighbours = Neighbours::new(&generator.tables.metros, at);
+    let neighbours = Neighbours::new(&generator.tables.metros, at, generator.plan.moving);
     let counts = systematic(&weights, total, start);
     let numbered = metro
         .cells

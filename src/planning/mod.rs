@@ -9,14 +9,18 @@
 //! * [`flows`]: who moves from where to where;
 //! * [`scenario`]: what a policy would change, on a fork of the market;
 //! * [`guidance`]: what caps and subsidies cost, against the same market left alone;
-//! * [`china`]: the aggregate model from the census of 2010, held against that of 2020.
+//! * [`china`]: the aggregate model from the census of 2010, held against that of 2020;
+//! * [`generated`]: a generated market as the problem of its first clearing;
+//! * [`calibrate`]: how people move, fitted to observed flows, beside gravity.
 
+pub mod calibrate;
 pub mod census;
 pub mod china;
 pub mod draw;
 pub mod error;
 pub mod figure;
 pub mod flows;
+pub mod generated;
 pub mod guidance;
 pub mod indicators;
 pub mod indices;
