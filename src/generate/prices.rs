@@ -48,12 +48,13 @@ fn usual_pay(tables: &Tables) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generate::Country;
 
     /// Goal: without amenities prices are the published ones, with all of them they follow pay
     /// alone, and half way lies between; San Francisco pays more than Miami.
     #[test]
     fn prices_follow_pay_as_amenities_make_up_for_it() {
-        let tables = Tables::load(12);
+        let tables = Tables::load(Country::Us, 12);
         let at = |city: &str| {
             tables.metros.iter().position(|metro| &*metro.principal_city == city).unwrap()
         };
