@@ -36,6 +36,7 @@ struct Program {
 /// counts those who are not).
 type Means = (i32, f64, f64, Option<f64>);
 
+#[expect(clippy::approx_constant, reason = "3.14 is a mean rank")]
 const SIZES: [Size; 4] = [
     Size {
         vacancies: 100,
