@@ -36,7 +36,7 @@ struct Program {
 /// counts those who are not).
 type Means = (i32, f64, f64, Option<f64>);
 
-#[allow(clippy::approx_constant, reason = "3.14 is a mean rank")]
+#[expect(clippy::approx_constant, reason = "3.14 is a mean rank")]
 const SIZES: [Size; 4] = [
     Size {
         vacancies: 100,
@@ -206,29 +206,47 @@ fn compare(size: &Size, means: &Means, found: &[Found]) -> Vec<Row> {
             rows.push(row(quantity, Claim::near(mean, tolerance), Basis::Program, sample.mean));
         }
     }
-    let mut limit = |quantity, claim, sample: Sample| {
+    for (quantity, claim, sample) in limits(size.vacancies, more, best, worst) {
         rows.push(row(quantity, claim, Basis::Limit, sample.mean));
-    };
-    let n = f64::from(size.vacancies);
-    match more {
-        ..0 => {
-            let bound = (1.0 + LIMIT) * estimate(size.vacancies, more);
-            let claim = Claim::at_most(bound, worst.three_errors());
-            limit("in any stable matching, up to 1.1 x estimate", claim, worst);
-        }
-        1.. => {
-            let bound = estimate(size.vacancies, more) / (1.0 + LIMIT);
-            let claim = Claim::at_least(bound, best.three_errors());
-            limit("in any stable matching, from estimate / 1.1", claim, best);
-        }
-        0 if size.vacancies == 1_000 => {
-            let near = |limit: f64| Claim::near(limit, LIMIT * limit);
-            limit("ln n, workers propose", near(libm::log(n)), best);
-            limit("n/ln n, vacancies propose", near(n / libm::log(n)), worst);
-        }
-        0 => {}
     }
     rows
+}
+
+/// What is proved of large markets: the estimate bounds every stable matching, the best for
+/// the workers and the worst; with one more or one less, and with equal sides for the side that
+/// proposes, ranks tend to ln n and n/ln n.
+fn limits(
+    vacancies: u32,
+    more: i32,
+    best: Sample,
+    worst: Sample,
+) -> Vec<(&'static str, Claim, Sample)> {
+    let mut limits = Vec::new();
+    if more < 0 {
+        let bound = (1.0 + LIMIT) * estimate(vacancies, more);
+        let claim = Claim::at_most(bound, worst.three_errors());
+        limits.push(("in any stable matching, up to 1.1 x estimate", claim, worst));
+    }
+    if more > 0 {
+        let bound = estimate(vacancies, more) / (1.0 + LIMIT);
+        let claim = Claim::at_least(bound, best.three_errors());
+        limits.push(("in any stable matching, from estimate / 1.1", claim, best));
+    }
+    if vacancies == 1_000 {
+        let n = f64::from(vacancies);
+        let (few, many) = (libm::log(n), n / libm::log(n));
+        let (of_best, of_worst) = match more {
+            -1 => (few, few),
+            0 => (few, many),
+            1 => (many, many),
+            _ => return limits,
+        };
+        let near =
+            |limit, sample: Sample| Claim::near(limit, LIMIT * limit + sample.three_errors());
+        limits.push(("ln n or n/ln n, workers propose", near(of_best, best), best));
+        limits.push(("ln n or n/ln n, vacancies propose", near(of_worst, worst), worst));
+    }
+    limits
 }
 
 /// The paper's estimate of the workers' mean rank where the sides are unequal.

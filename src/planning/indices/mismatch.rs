@@ -7,7 +7,7 @@
 use super::{not_negative, total};
 use crate::planning::figure::{Undefined, Value, finite, ratio};
 
-/// The vacancy elasticity of matches that the source uses.
+/// The vacancy elasticity a where none is estimated: both pools count alike. A convention.
 pub const ELASTICITY: f64 = 0.5;
 
 /// One cell of the partition.

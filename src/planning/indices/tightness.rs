@@ -98,8 +98,7 @@ pub struct MatchingFunction {
 /// somebody observed no matches at all there is no logarithm, and the same function is
 /// estimated by Poisson pseudo-maximum likelihood (Santos Silva and Tenreyro, 2006).
 ///
-/// `observations` are (city, pools) by city and period. Typical values of a lie between 0.3
-/// and 0.5 (Petrongolo and Pissarides, 2001).
+/// `observations` are (city, pools) by city and period.
 ///
 /// # Errors
 /// [`TooFew`](Undefined::TooFew) with fewer than three different tightnesses, or no more
