@@ -44,6 +44,7 @@ fn labelled(key: &str, value: &str) -> BTreeMap<String, String> {
 async fn planned() -> Server {
     let mut server = Server::start(options()).await;
     let settings = pb::Settings {
+        lottery_seed: Some(1),
         fixed_move_cost: 1_000,
         move_cost_per_km: 1,
         confirmations: pb::Confirmations::Either.into(),
@@ -72,7 +73,7 @@ async fn planned() -> Server {
     let vacancy = |n: u64| pb::Vacancy {
         city: CITIES[(n as usize * n as usize) % 4].0.into(),
         openings: 3 + n as u32 % 4,
-        salary: 60_000 + 1_001 * n as i64,
+        salary: 60_000 + 5_001 * n as i64,
         labels: labelled("occupation", "29-1141"),
         ..vacancy(n)
     };
