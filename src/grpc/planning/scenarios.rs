@@ -101,6 +101,9 @@ pub async fn run(shared: &Shared, request: pb::RunScenarioRequest) -> Answer<Rec
         steps,
         _room: room,
     };
+    // There is room: it is the first message, before any progress.
+    let step = Some(Step::Started(job.started()));
+    let _ = job.steps.try_send(Ok(pb::RunScenarioResponse { step }));
     tokio::spawn(watch(shared.clone(), Arc::new(job)));
     Ok(outgoing)
 }
@@ -161,14 +164,17 @@ fn failed() -> Status {
 }
 
 impl Job {
-    /// Does the run and tells of its periods; the last step.
-    fn work(&self) -> Result<Step, Error> {
+    /// The run as it begins.
+    fn started(&self) -> pb::ScenarioRun {
         let manifest = self.scenario.manifest(&self.view);
         let started = manifest_of(&manifest, &self.scenario.parameters, self.policy_hash);
         // The macro mode is not kept, and has no id.
         let id = if self.charted.is_some() { String::new() } else { id_of(self.number) };
-        let started = pb::ScenarioRun { id, ..started };
-        self.tell(Step::Started(started));
+        pb::ScenarioRun { id, ..started }
+    }
+
+    /// Does the run and tells of its periods; the last step.
+    fn work(&self) -> Result<Step, Error> {
         match &self.charted {
             Some(charted) => self.aggregate(charted).map(Step::MacroEnd),
             None => self.simulate().map(|kept| Step::Finished(scenario_run(&kept))),
