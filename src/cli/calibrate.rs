@@ -23,12 +23,12 @@ part is the share of moves that are between the right pairs. docs/CALIBRATION.md
 this shows and what it does not.
 
 With --json, one line: metros, scale, seed, split_seed, evaluations, search_markets,
-report_markets, pairs {training, held_out, unobserved}, gravity {coefficients, pseudo_r2},
-fitted (as flags of `gale generate`), moving, objective {begun, found}, parameters (each with
-fitted, and value and objective below and above), models (each with parameters, training and
-held_out: pairs, empty, common_part, correlation, log_correlation, distance_exponent, km_mean;
-null where there is none), advantage {estimate, low, high}, moves {workers, matched, moved,
-on_observed_pairs}.
+report_markets, pairs {training, held_out, unobserved}, gravity and gravity_with_prices
+{coefficients, pseudo_r2}, fitted (as flags of `gale generate`), moving, objective {begun, found},
+parameters (each with fitted, and value and objective below and above), models (each with
+parameters, training and held_out: pairs, empty, common_part, correlation, log_correlation,
+distance_exponent, km_mean; null where there is none), advantage {estimate, low, high}, moves
+{workers, matched, moved, on_observed_pairs}.
 
 Example:
   gale calibrate
@@ -128,6 +128,12 @@ fn show(options: &Options, report: &Report, output: Output) -> Result<(), Error>
     output.line(format_args!(
         "Gravity: people ~ origin^{origin:.3} destination^{destination:.3} km^{km:.3}; pseudo R2 {:.3}.",
         report.gravity.pseudo_r2(),
+    ))?;
+    let [_, origin, destination, km, from, to] = report.gravity_with_prices.coefficients;
+    output.line(format_args!(
+        "With price levels: origin^{origin:.3} destination^{destination:.3} km^{km:.3} \
+         origin prices^{from:.3} destination prices^{to:.3}; pseudo R2 {:.3}.",
+        report.gravity_with_prices.pseudo_r2(),
     ))?;
     output.line(format_args!("\n{}", output.heading("Held out: pairs that no model has seen")))?;
     output.line(agreements(report, |row| &row.held_out))?;
@@ -230,6 +236,14 @@ fn figure(value: Value, decimals: usize) -> String {
 
 fn as_json(args: &Args, options: &Options, report: &Report) -> serde_json::Value {
     let [constant, origin, destination, distance] = report.gravity.coefficients;
+    let [with_prices @ .., from, to] = report.gravity_with_prices.coefficients;
+    let with_prices = json!({
+        "coefficients": {
+            "constant": with_prices[0], "origin": with_prices[1], "destination": with_prices[2],
+            "distance": with_prices[3], "origin_prices": from, "destination_prices": to,
+        },
+        "pseudo_r2": report.gravity_with_prices.pseudo_r2(),
+    });
     let (begun, found) = report.objective;
     let (estimate, low, high) = report.advantage;
     let moves = &report.moves;
@@ -251,6 +265,7 @@ fn as_json(args: &Args, options: &Options, report: &Report) -> serde_json::Value
             },
             "pseudo_r2": report.gravity.pseudo_r2(),
         },
+        "gravity_with_prices": with_prices,
         "fitted": moving_flags(&report.fitted), "moving": report.fitted,
         "objective": {"begun": begun, "found": found}, "parameters": parameters, "models": models,
         "advantage": {"estimate": estimate, "low": low, "high": high},

@@ -101,6 +101,8 @@ pub struct Report {
     pub observed: Row,
     /// The baseline's coefficients: constant, populations of origin and destination, distance.
     pub gravity: Ppml<4>,
+    /// The same with the price levels of origin and destination at the end.
+    pub gravity_with_prices: Ppml<6>,
     /// The fitted way of moving.
     pub fitted: Moving,
     /// The objective on the training half: where the search began, and what it found.
@@ -152,6 +154,7 @@ pub fn run(options: &Options, on: impl FnMut(Progress) + Send) -> Result<Report,
         unobserved: halves.unobserved(searched.cities()),
         observed: halves.row("observed", 0, people),
         gravity: baselines.gravity,
+        gravity_with_prices: baselines.with_prices,
         fitted,
         objective: (begun, found),
         turned,
