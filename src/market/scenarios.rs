@@ -160,7 +160,9 @@ mod tests {
     #[test]
     fn a_baseline_of_its_kind_is_found() {
         let scenarios = Scenarios::default();
-        [2, 4, 13, 14].map(|number| scenarios.keep(run(number, 1)));
+        for number in [2, 4, 13, 14] {
+            scenarios.keep(run(number, 1));
+        }
         assert_eq!(scenarios.baseline_of(&run(3, 1)).unwrap().number, 4);
         assert_eq!(scenarios.baseline_of(&run(15, 1)).unwrap().number, 14);
         assert!(scenarios.baseline_of(&run(25, 1)).is_none());

@@ -87,13 +87,13 @@ fn a_subsidy_draws_from_everywhere_within_a_period() {
     let (economy, residents) = three();
     let before = economy.step(&residents);
     let after = subsidised(&economy, 2, 1e-6).step(&residents);
-    for o in 0..2 {
+    for (o, residents) in residents[..2].iter().enumerate() {
         assert!(after.flows[3 * o + 2] > before.flows[3 * o + 2]);
         for d in 0..2 {
             assert!(after.flows[3 * o + d] < before.flows[3 * o + d]);
         }
-        let share = before.flows[3 * o + 2] / (0.1 * residents[o]);
-        let slope = (after.flows[3 * o + 2] - before.flows[3 * o + 2]) / (0.1 * residents[o]);
+        let share = before.flows[3 * o + 2] / (0.1 * residents);
+        let slope = (after.flows[3 * o + 2] - before.flows[3 * o + 2]) / (0.1 * residents);
         let wanted = 1.5 * share * (1.0 - share) * libm::log1p(1e-6 / before.wages[2]);
         assert!((slope / wanted - 1.0).abs() < 1e-4, "{slope} {wanted}");
     }
