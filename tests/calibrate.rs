@@ -236,7 +236,8 @@ fn the_command_calibrates() {
     let generate = ["generate", "--metros", "3", "--scale", "0.0005", "--json", "--out", out];
     let generated = binary::json(&binary::ok(&[&generate[..], &flags].concat()));
     assert_eq!(generated["moving"], json["moving"]);
-    assert!(generated["market"].as_str().unwrap().contains("-m"), "{generated}");
+    let others = binary::json(&binary::ok(&[&generate[..], &["--home-only", "50"]].concat()));
+    assert!(others["market"].as_str().unwrap().contains("-m"), "{others}");
     assert!(binary::fails(&["calibrate", "--metros", "4"], 2).contains("5 or more"));
     let shares = ["generate", "--out", out, "--home-only", "90", "--anywhere", "10.01"];
     assert!(binary::fails(&shares, 2).contains("anywhere"));

@@ -12,7 +12,7 @@ mod binary;
 
 use binary::{fails, json, ok, path, run, stderr, stdout};
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "demo",
     "generate",
@@ -30,7 +30,6 @@ const COMMANDS: [&str; 18] = [
     "bench",
     "reproduce",
     "calibrate",
-    "journal",
 ];
 
 /// An address where nobody listens: port 1 is reserved and needs privileges.

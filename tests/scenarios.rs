@@ -4,7 +4,6 @@
 //! markets; `served` has the same over gRPC, with limits, errors, and the market that must
 //! not change. `GALE_SEED=n` replays one market, `GALE_MARKETS=n` says how many there are.
 
-mod common;
 mod support;
 
 #[path = "scenarios/model.rs"]

@@ -167,12 +167,17 @@ async fn bad_requests_are_refused() {
     price(&mut server, many(GUIDANCE_CHANGES_MAX)).await.unwrap();
     let invalid = (Code::InvalidArgument, "INVALID_FIELD");
     let unknown = (Code::NotFound, "CITY_NOT_FOUND");
+    let absent = (Code::InvalidArgument, "CITY_NOT_FOUND");
     let region = Change::RegionCap(pb::CapChange { place: "r".into(), cap: Some(1) });
     let cases = [
         (many(GUIDANCE_CHANGES_MAX + 1), (Code::InvalidArgument, "TOO_MANY"), "changes"),
         (with([city_cap("a", Some(most + 1))]), invalid, "changes[0].city_cap.cap"),
-        (with([city_cap("nowhere", None)]), unknown, "changes[0].city_cap.place"),
-        (with([region]), (Code::NotFound, "REGION_NOT_FOUND"), "changes[0].region_cap.place"),
+        (with([city_cap("nowhere", None)]), absent, "changes[0].city_cap.place"),
+        (
+            with([region]),
+            (Code::InvalidArgument, "REGION_NOT_FOUND"),
+            "changes[0].region_cap.place",
+        ),
         (with([subsidy("", "b", MONEY_MAX + 1)]), invalid, "changes[0].subsidy.subsidy"),
         (with([subsidy("", "b", -1)]), invalid, "changes[0].subsidy.subsidy"),
         (with([subsidy("b", "b", 1)]), invalid, "changes[0].subsidy.destination"),

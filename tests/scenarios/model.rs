@@ -1,6 +1,6 @@
 //! The fork, period by period, on random small markets.
 
-use crate::common::{Random, seeds};
+use crate::support::draws::Random;
 use crate::support::world::*;
 use gale::domain::limits::MONEY_MAX;
 use gale::domain::*;
@@ -30,6 +30,15 @@ fn lively() -> Parameters {
         localisation_elasticity: 0.1,
         residents_per_worker: 3.0,
         ..Parameters::default()
+    }
+}
+
+/// The seeds to test: one from `GALE_SEED`, or the first `GALE_MARKETS`.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    match number("GALE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("GALE_MARKETS").unwrap_or(default),
     }
 }
 

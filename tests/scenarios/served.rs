@@ -115,7 +115,7 @@ impl Server {
 
     /// The market as anybody may see it, in words.
     async fn rendering(&self) -> String {
-        audit::rendering(&*self.markets.get(MARKET).unwrap().snapshot().await.unwrap())
+        audit::rendering(&self.markets.get(MARKET).unwrap().snapshot().await.unwrap())
     }
 }
 

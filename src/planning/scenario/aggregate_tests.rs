@@ -87,7 +87,7 @@ fn a_subsidy_draws_from_everywhere_within_a_period() {
     let (economy, residents) = three();
     let before = economy.step(&residents);
     let after = subsidised(&economy, 2, 1e-6).step(&residents);
-    for (o, residents) in residents.iter().enumerate().take(2) {
+    for (o, residents) in residents[..2].iter().enumerate() {
         assert!(after.flows[3 * o + 2] > before.flows[3 * o + 2]);
         for d in 0..2 {
             assert!(after.flows[3 * o + d] < before.flows[3 * o + d]);
