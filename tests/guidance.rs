@@ -4,6 +4,8 @@
 //! Small random markets are priced and checked by brute force. `GALE_SEED=n` replays one,
 //! `GALE_MARKETS=n` says how many there are.
 
+#![allow(clippy::duplicate_mod, reason = "both helpers below bring the draws along")]
+
 mod common;
 #[path = "guidance/rpc.rs"]
 mod rpc;
@@ -254,11 +256,11 @@ fn refused(
             (problem.pair(w, v).value, std::cmp::Reverse((problem.lottery.draw(&id), id)))
         };
         let held = matching.vacancy_of[w].map(|v| liking(v as usize));
-        for v in 0..problem.vacancies.len() {
-            let inside = bars[v].binding() == Some(Binding::Set(set));
+        for (v, bar) in bars.iter().enumerate() {
+            let inside = bar.binding() == Some(Binding::Set(set));
             let pair = problem.pair(w, v);
             if inside && pair.is_acceptable() && held.is_none_or(|held| liking(v) > held) {
-                let gap = match bars[v] {
+                let gap = match *bar {
                     Cutoff::Key { score, .. } => score - pair.score,
                     _ => i64::MAX,
                 };
