@@ -39,6 +39,7 @@ class Method:
         self.request = message_factory.GetMessageClass(descriptor.input_type)
         self.response = message_factory.GetMessageClass(descriptor.output_type)
         self.client_streams = descriptor.client_streaming
+        self.server_streams = descriptor.server_streaming
         open_method = getattr(
             client.channel,
             f"{'stream' if descriptor.client_streaming else 'unary'}"

@@ -452,7 +452,7 @@ def unknown_market(hire):
             request = method.request(market="no-such-market")
             if method.client_streams:
                 call = lambda: next(method(iter([request]), timeout=5))
-            elif method.path.endswith(("Watch", "Verify", "RunScenario")):
+            elif method.server_streams:
                 call = lambda: next(method(request, timeout=5))
             else:
                 call = lambda: method(request)
@@ -503,6 +503,8 @@ def at_least_revision(hire):
             if method.path.endswith("/RunScenario"):
                 run = lambda method=method, **r: next(method(timeout=10, **r)).started
                 given["periods"] = 1
+            elif method.path.endswith("/PriceGuidance"):
+                run = lambda method=method, **r: list(method(timeout=10, **r))[-1].price
             else:
                 run = method
             if not method.path.endswith("/GetMatch"):
