@@ -24,11 +24,12 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 /// All services that the server names in health and reflection.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "gale.v1.MarketService",
     "gale.v1.PoolService",
     "gale.v1.MatchingService",
     "gale.v1.EventService",
+    "gale.v1.PlanningService",
 ];
 
 /// The largest message either way.
