@@ -10,7 +10,12 @@ use tonic::{Code, Status, Streaming};
 
 /// A server with a market of two cities, forty workers and thirty openings.
 async fn server() -> Server {
-    let mut server = Server::with_market(options()).await;
+    server_with(options()).await
+}
+
+/// The same with those options.
+async fn server_with(options: gale::server::Options) -> Server {
+    let mut server = Server::with_market(options).await;
     let settings = pb::Settings { fixed_move_cost: 2_000, ..Default::default() };
     server
         .api
@@ -230,6 +235,40 @@ async fn callers_who_leave_end_their_runs() {
     let kept = server.listed().await;
     assert_eq!(kept.len(), 1, "who left has left nothing");
     assert_eq!(kept[0].id, told.finished.unwrap().id);
+    server.stop().await;
+}
+
+/// Goal: a caller who does not read holds up nobody: the run ends, makes room and says why.
+/// Method: all places are taken by runs of more than a connection takes unread; a short run is
+/// let in all the same, and then the first is read to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_do_not_read_are_cut() {
+    let stall = Duration::from_millis(300);
+    let options = gale::server::Options { subscriber_stall: stall, ..options() };
+    let mut server = server_with(options).await;
+    server.cities((0..398).map(|number| city(&format!("c{number}")))).await;
+    let long = pb::RunScenarioRequest { periods: SCENARIO_PERIODS_MAX, ..request(subsidy()) };
+    let mut unread = Vec::new();
+    for _ in 0..SCENARIO_RUNS_MAX {
+        unread.push(server.api.planning.run_scenario(long.clone()).await.unwrap().into_inner());
+    }
+    let admitted = async {
+        loop {
+            let short = pb::RunScenarioRequest { periods: 1, ..request(subsidy()) };
+            match server.api.planning.run_scenario(short).await {
+                Ok(steps) => return steps.into_inner(),
+                Err(status) => assert_eq!(status.code(), Code::ResourceExhausted),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), admitted).await;
+    drop(waited.expect("who does not read makes room"));
+    for steps in unread {
+        refused_as(listen(steps).await, Code::ResourceExhausted, "SUBSCRIBER_STALLED", "");
+    }
+    let kept = server.listed().await;
+    assert!(kept.iter().all(|run| run.periods == 1), "what was not read to its end is not kept");
     server.stop().await;
 }
 

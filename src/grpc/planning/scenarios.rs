@@ -3,6 +3,7 @@
 
 use super::figure::figure;
 use super::policies::{parameters, parameters_in_full, policy, policy_hash};
+use super::stopping;
 use crate::domain::error::{Within, in_range};
 use crate::domain::limits::{SCENARIO_CITIES_MAX, SCENARIO_RUNS_MAX};
 use crate::domain::{Reason, Violation};
@@ -22,14 +23,17 @@ use crate::proto::v1 as pb;
 use crate::proto::v1::run_scenario_response::Step;
 use crate::state::View;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::Status;
 
 /// How often a run says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-/// Messages on their way to a caller; a run waits for one who does not read them.
+/// Messages on their way to a caller; a run waits for one who does not read them, but not for
+/// ever.
 const MESSAGES_MAX: usize = 8;
 /// Periods and cities of a comparison, and the seeds of a run, when the caller does not say.
 const PERIODS_DEFAULT: u32 = 10;
@@ -53,6 +57,9 @@ struct Job {
     /// Periods done, over all seeds.
     done: AtomicU32,
     steps: Sender,
+    /// How long it waits for a caller who does not read, and whether it has waited that long.
+    stall: Duration,
+    stalled: AtomicBool,
     /// Its place among the runs of the server.
     _room: OwnedSemaphorePermit,
 }
@@ -99,6 +106,8 @@ pub async fn run(shared: &Shared, request: pb::RunScenarioRequest) -> Answer<Rec
         control: Control::default(),
         done: AtomicU32::new(0),
         steps,
+        stall: shared.stall,
+        stalled: AtomicBool::new(false),
         _room: room,
     };
     // There is room: it is the first message, before any progress.
@@ -126,14 +135,11 @@ async fn watch(shared: Shared, job: Arc<Job>) {
             }
             () = job.market.closed().cancelled() => {
                 job.control.cancel();
-                let _ = job.steps.send(Err(refuse_market(crate::market::Error::Closed))).await;
-                return;
+                return end(job, Err(refuse_market(crate::market::Error::Closed))).await;
             }
             () = shared.stopping.cancelled() => {
                 job.control.cancel();
-                let stopping = Violation::new(Reason::ShuttingDown, "", "the server is stopping");
-                let _ = job.steps.send(Err(refuse(stopping))).await;
-                return;
+                return end(job, Err(stopping())).await;
             }
             _ = ticks.tick() => {
                 let step = Some(Step::Progress(job.progress()));
@@ -144,12 +150,24 @@ async fn watch(shared: Shared, job: Arc<Job>) {
     };
     let last = match finished {
         Ok(Ok(last)) => Ok(pb::RunScenarioResponse { step: Some(last) }),
+        Ok(Err(Error::Cancelled(_))) if job.stalled.load(Relaxed) => {
+            let message = "the connection accepted nothing for too long: the run has ended";
+            Err(refuse(Violation::new(Reason::SubscriberStalled, "", message)))
+        }
         // Told to stop: nobody listens.
         Ok(Err(Error::Cancelled(_))) => return,
         Ok(Err(Error::Refused(violation))) => Err(refuse(violation)),
         Err(_) => Err(failed()),
     };
-    let _ = job.steps.send(last).await;
+    end(job, last).await;
+}
+
+/// Sends the last message. Its run has ended and holds no room any more, however long the
+/// caller takes to read it.
+async fn end(job: Arc<Job>, last: Result<pb::RunScenarioResponse, Status>) {
+    let steps = job.steps.clone();
+    drop(job);
+    let _ = steps.send(last).await;
 }
 
 /// The market as an economy, off the runtime.
@@ -213,9 +231,15 @@ impl Job {
         Ok(macro_end(&found))
     }
 
-    /// Sends a step, waiting for room; stops the run if nobody listens.
+    /// Sends a step, waiting for room; stops the run if nobody listens, or reads.
     fn tell(&self, step: Step) {
-        if self.steps.blocking_send(Ok(pb::RunScenarioResponse { step: Some(step) })).is_err() {
+        let message = Ok(pb::RunScenarioResponse { step: Some(step) });
+        let sent = Handle::current()
+            .block_on(async { self.steps.send_timeout(message, self.stall).await });
+        if let Err(unsent) = sent {
+            if matches!(unsent, SendTimeoutError::Timeout(_)) {
+                self.stalled.store(true, Relaxed);
+            }
             self.control.cancel();
         }
     }
