@@ -7,11 +7,11 @@
 mod common;
 
 use common::{Random, large, random, seeds};
-use gale::domain::{Geography, Settings, Side};
+use gale::domain::{Geography, Level, Requirement, Settings, Side, SkillIx, Vacancy, Worker};
 use gale::matching::naive::Twin;
 use gale::matching::{
-    Binding, Control, Counters, Cutoff, Engine, Error, Kernels, Matching, Means, Problem, certify,
-    certify_with, choose, clear, clear_with, cutoffs, matching_hash,
+    Binding, CapSet, Control, Counters, Cutoff, Engine, Error, Kernels, Matching, Means, Problem,
+    certify, certify_with, choose, clear, clear_with, cutoffs, matching_hash,
 };
 use std::time::Instant;
 
@@ -93,6 +93,23 @@ fn engine_equals_naive_twin_in_a_crowd() {
             assert_eq!(pessimal, twin.vacancy_proposing(), "vacancy-proposing: GALE_SEED={seed}");
         }
     }
+}
+
+/// Goal: the same where workers of one craft look through a lens, at more vacancies than one
+/// screen holds, and ask again and again.
+#[test]
+fn engine_equals_naive_twin_among_few_crafts() {
+    let mut again = 0;
+    for seed in seeds(300) {
+        let problem = random::of_few_crafts(seed);
+        let twin = Twin::of(&problem);
+        let cleared = clear(&problem, Side::Worker, &Control::default()).expect("nobody cancels");
+        assert_eq!(cleared.matching, twin.worker_proposing(), "GALE_SEED={seed}");
+        check_certificate(&problem, &twin, &cleared.matching, seed);
+        again += cleared.counters.queries - problem.workers.len() as u64;
+    }
+    let replayed = std::env::var("GALE_SEED").is_ok();
+    assert!(again > 100 || replayed, "workers asked again {again} times");
 }
 
 fn check_certificate(problem: &Problem, twin: &Twin, matching: &Matching, seed: u64) {
@@ -213,6 +230,33 @@ fn equal_postings_are_no_worse() {
     assert!(proposals <= 2 * vacancies, "{proposals} proposals");
     assert!(queries <= 3 * workers, "{queries} queries");
     assert!(evaluations <= 100 * queries, "{evaluations} evaluations");
+}
+
+/// Goal: who has no chance in a full city is told so before its vacancies are looked at one by
+/// one, none of which is full itself. Method: a thousand vacancies in a capped city; count.
+#[test]
+fn a_full_city_refuses_at_once() {
+    let mut random = Random(5);
+    let mut geography = Geography::default();
+    common::add_city(&mut geography, 0.0, 0.0, 1000);
+    let asked =
+        Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
+    let workers = (0..3_000).map(|w| {
+        let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
+        Worker { skills: Box::new([level]), ..common::worker(w) }
+    });
+    let workers = workers.collect();
+    let vacancy =
+        |v| Vacancy { requirements: Box::new([asked]), openings: 4, ..common::vacancy(v) };
+    let settings = Settings { min_fit_bp: 0, ..Settings::default() };
+    let vacancies = (0..1_000).map(vacancy).collect();
+    let mut problem = common::problem(settings, geography, workers, vacancies);
+    problem.sets = vec![CapSet { parent: None, capacity: 300 }];
+    problem.set_of_city = vec![Some(0)];
+    let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
+    assert_eq!(cleared.matching.pairs().count(), 300);
+    let Counters { queries, evaluations, .. } = cleared.counters;
+    assert!(evaluations <= 100 * queries, "{evaluations} evaluations, {queries} queries");
 }
 
 fn hash(problem: &Problem, matching: &Matching) -> u64 {

@@ -9,21 +9,22 @@
 
 use super::audit::{Audit, Found, NAMED_MAX};
 use super::control::{Cancelled, Control, Phase};
+use super::crafts::Crafts;
 use super::crew::{join, map};
 use super::cutoff::{Cutoff, cutoffs_scored};
-use super::demand::{Scratch, demand};
+use super::demand::{Menu, Question, Scratch, demand_together};
 use super::frozen::{Frozen, Held};
 use super::index::{Index, Layout};
 use super::key::Bid;
 use super::outcome::Matching;
-use super::worker_proposing;
+use super::worker_proposing::{groups, order};
 use super::{Means, Problem};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Workers whom a thread takes on at once.
-const STRIDE: usize = 256;
+const STRIDE: usize = 1_024;
 /// Pairs that the second opinion looks at; it then ends with its worker.
 pub const PAIRS_AUDITED: u64 = 20_000_000;
 
@@ -149,14 +150,20 @@ fn search(
     control: &Control,
     threads: usize,
 ) -> Result<(Vec<u32>, u64), Cancelled> {
-    let order = worker_proposing::order(index.problem, &index.ranks, threads);
+    let crafts = Crafts::of(index.problem, threads);
+    let order = order(index.problem, &index.ranks, &crafts, threads);
     let (next, evaluations) = (AtomicUsize::new(0), AtomicU64::new(0));
     let look = || {
         let mut scratch = Scratch::of(index);
         let mut restless = Vec::new();
         while let Some(workers) = order.chunks(STRIDE).nth(next.fetch_add(1, Relaxed)) {
-            let wants = |w: &&u32| !demand(index, frozen, &mut scratch, **w, 1).is_empty();
-            restless.extend(workers.iter().filter(wants).copied());
+            let questions: Vec<Question> = workers.iter().copied().map(Question::of).collect();
+            for group in groups(&crafts, &questions) {
+                let wants = |menu: &Menu| !menu.is_empty();
+                let wants = demand_together(index, frozen, &mut scratch, &group, 1, wants);
+                let wanting = group.iter().zip(wants).filter(|(_, wants)| *wants);
+                restless.extend(wanting.map(|(question, _)| question.worker));
+            }
             control.advance(workers.len() as u64)?;
         }
         evaluations.fetch_add(scratch.counters.evaluations, Relaxed);

@@ -1,13 +1,31 @@
 //! Crafts: workers with the same skills.
 
 use super::Problem;
-use super::kernels::{Levels, SKILLS};
-use super::screens::Numbering;
-use crate::domain::{Mobility, Worker};
-use std::collections::HashMap;
+use super::crew::map;
+use crate::domain::Worker;
 
-/// Workers of one craft from which on it pays to know how good the best of them are.
-const SHARED_MIN: usize = 4;
+/// The craft of every worker, by number.
+pub(super) struct Crafts {
+    of: Vec<u32>,
+}
+
+impl Crafts {
+    pub fn of(problem: &Problem, threads: usize) -> Self {
+        let mut numbers =
+            map(threads, problem.workers.len(), |w| craft(&problem.workers[w].worker));
+        let of = numbers.clone();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let number = |craft: &u64| numbers.binary_search(craft).map_or(u32::MAX, |at| at as u32);
+        Self { of: map(threads, of.len(), |w| number(&of[w])) }
+    }
+
+    /// The craft of worker `w`; workers with the same skills have the same.
+    #[inline]
+    pub fn of_worker(&self, w: u32) -> u32 {
+        self.of[w as usize]
+    }
+}
 
 /// A number that workers with the same skills share.
 pub(super) fn craft(worker: &Worker) -> u64 {
@@ -15,29 +33,4 @@ pub(super) fn craft(worker: &Worker) -> u64 {
         (sum ^ u64::from(skill)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
     };
     worker.skills.iter().fold(0, |sum, entry| mix(sum, entry.skill.0))
-}
-
-/// The best level in each skill among those of a craft who would move anywhere.
-#[derive(Default)]
-pub(super) struct Crafts {
-    pub ceilings: HashMap<u64, Levels, foldhash::fast::FixedState>,
-}
-
-impl Crafts {
-    pub fn of(problem: &Problem, numbering: &Numbering) -> Self {
-        let seekers = problem.workers.iter().enumerate();
-        let movers = seekers.filter(|(_, seeker)| seeker.worker.mobility == Mobility::Any);
-        let mut movers: Vec<(u64, u32)> =
-            movers.map(|(w, seeker)| (craft(&seeker.worker), w as u32)).collect();
-        movers.sort_unstable();
-        let mut crafts = Self::default();
-        for alike in movers.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() >= SHARED_MIN) {
-            let mut ceiling = Levels([0; SKILLS]);
-            for (_, w) in alike {
-                ceiling.raise_to(&numbering.levels(&problem.workers[*w as usize].worker));
-            }
-            crafts.ceilings.insert(alike[0].0, ceiling);
-        }
-        crafts
-    }
 }

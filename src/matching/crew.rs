@@ -11,6 +11,8 @@ use std::thread::Scope;
 
 /// Questions that a thread takes on at a time.
 const SHARE: usize = 32;
+/// Numbers for which a thread is started, at least.
+const PART: usize = 1_024;
 
 /// What answers questions: a desk (what one thread needs for itself) and an answer.
 pub(super) trait Clerk: Sync {
@@ -19,9 +21,12 @@ pub(super) trait Clerk: Sync {
     /// What a thread needs for itself.
     type Desk: Send;
     /// A question.
-    type Question: Copy + Send + Sync;
+    type Question: Send + Sync;
     /// Its answer.
     type Answer: Send;
+
+    /// Questions that a thread takes on at a time.
+    const SHARE: usize = SHARE;
 
     /// A desk for one more thread.
     fn desk(&self, state: &Self::State) -> Self::Desk;
@@ -30,7 +35,7 @@ pub(super) trait Clerk: Sync {
         &self,
         state: &Self::State,
         desk: &mut Self::Desk,
-        question: Self::Question,
+        question: &Self::Question,
     ) -> Self::Answer;
 }
 
@@ -66,7 +71,7 @@ pub(super) fn with_crew<C: Clerk, R>(
 impl<C: Clerk> Crew<'_, C> {
     /// Answers in the order of the questions.
     pub fn ask(&mut self, questions: Vec<C::Question>) -> Vec<C::Answer> {
-        let helpers = &self.helpers[..self.helpers.len().min(questions.len() / SHARE)];
+        let helpers = &self.helpers[..self.helpers.len().min(questions.len() / C::SHARE)];
         let batch = Arc::new(Batch { questions, taken: AtomicUsize::new(0) });
         for helper in helpers {
             helper.batches.send(batch.clone()).expect("a helper listens until it is ended");
@@ -88,7 +93,7 @@ impl<C: Clerk> Crew<'_, C> {
 
 /// `f` of each number below `count`, in order, computed on so many threads.
 pub(super) fn map<T: Send>(threads: usize, count: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let part = count.div_ceil(threads.max(1)).max(SHARE);
+    let part = count.div_ceil(threads.max(1)).max(PART);
     let f = &f;
     std::thread::scope(|scope| {
         let rest = (part..count).step_by(part);
@@ -134,10 +139,10 @@ impl<C: Clerk> Batch<C> {
     fn answer(&self, clerk: &C, state: &C::State, desk: &mut C::Desk) -> Answers<C> {
         let mut answers = Vec::new();
         loop {
-            let start = self.taken.fetch_add(SHARE, Relaxed);
-            let end = self.questions.len().min(start + SHARE);
+            let start = self.taken.fetch_add(C::SHARE, Relaxed);
+            let end = self.questions.len().min(start + C::SHARE);
             let Some(share) = self.questions.get(start..end) else { return answers };
-            let share = share.iter().map(|question| clerk.answer(state, desk, *question));
+            let share = share.iter().map(|question| clerk.answer(state, desk, question));
             answers.push((start, share.collect()));
         }
     }

@@ -7,6 +7,7 @@
 //! has the least levels that any of them asks for, so that its fit bounds theirs from
 //! above, the closer the more alike they are.
 
+use super::kernels::prefetch;
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{Requirement, SkillIx};
 use crate::preferences::Levels;
@@ -20,6 +21,17 @@ pub(super) struct Ask {
     pub weight: u16,
     pub desired: u8,
     pub minimum: u8,
+    /// What a level is worth in its list, in [`UNITS`] of a basis point, rounded up.
+    pub worth: u16,
+}
+
+/// Units of a basis point: all requirements in full, rounded up, stay below 2^16.
+pub(super) const UNITS: u32 = 6;
+
+fn worth(ask: &Ask, weights: u32) -> u16 {
+    let whole = FIT_MAX * UNITS * u32::from(ask.weight);
+    // At most 60,000, for the only requirement with a desired level of 1.
+    whole.div_ceil(weights.max(1) * u32::from(ask.desired.max(1))) as u16
 }
 
 /// A profile, or what several have in common: a range of asks, mandatory ones first, with
@@ -33,11 +45,6 @@ pub(super) struct AskList {
 }
 
 impl AskList {
-    /// The same list with another least fit.
-    pub fn with_min_fit(&self, min_fit: u32) -> Self {
-        Self { min_fit, ..self.clone() }
-    }
-
     /// The sum of the weights.
     pub fn weights(&self) -> u32 {
         self.weights
@@ -79,6 +86,14 @@ impl Fitting {
     pub fn new() -> Self {
         let (asks, profiles, family_of, standard_of) = Default::default();
         Self { asks, profiles, family_of, standard_of, ratios: ratios() }
+    }
+
+    /// The asks of a profile will be read soon.
+    #[inline]
+    pub fn expect(&self, profile: u32) {
+        let Range { start, end } = self.profiles[profile as usize].asks;
+        prefetch(&self.asks, start as usize);
+        prefetch(&self.asks, end as usize - usize::from(end > start));
     }
 
     /// The mandatory and other requirements of a list.
@@ -145,6 +160,7 @@ impl Fitting {
             common.min_fit = common.min_fit.min(list.min_fit);
         }
         let start = self.asks.len() as u32;
+        asks.iter_mut().for_each(|ask| ask.worth = worth(ask, common.weights));
         self.asks.extend(asks);
         AskList { asks: start..self.asks.len() as u32, ..common }
     }
@@ -160,6 +176,7 @@ impl Fitting {
         asks.sort_by_key(|ask| (ask.minimum == 0, commonness.get(ask.skill.at())));
         let start = self.asks.len() as u32;
         let weights = asks.iter().map(|ask| u32::from(ask.weight)).sum();
+        asks.iter_mut().for_each(|ask| ask.worth = worth(ask, weights));
         self.asks.extend(asks);
         AskList { asks: start..self.asks.len() as u32, weights, min_fit }
     }
@@ -212,6 +229,7 @@ fn asks(requirements: &[Requirement]) -> Vec<Ask> {
         weight: r.weight,
         desired: r.desired_level,
         minimum: r.minimum_level.unwrap_or(0),
+        worth: 0,
     };
     requirements.iter().map(ask).collect()
 }

@@ -3,6 +3,7 @@
 
 use super::Problem;
 use super::index::Index;
+use super::kernels::prefetch;
 use super::key::{Bid, Key, Ranks, Worth};
 use super::outcome::Matching;
 use super::standing::{BLOCK, Standing};
@@ -83,7 +84,18 @@ impl Standing for Frozen<'_> {
         place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
     }
 
+    #[inline]
     fn cell_floor(&self, cell: u32) -> Key {
         self.cells[cell as usize]
+    }
+
+    #[inline]
+    fn expect(&self, place: u32) {
+        prefetch(&self.own, place as usize);
+    }
+
+    #[inline]
+    fn expect_cell(&self, cell: u32) {
+        prefetch(&self.cells, cell as usize);
     }
 }

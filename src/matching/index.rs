@@ -7,8 +7,8 @@
 //! * a *cell* is a few places of one family (see `fitting`) in one city, which ask for
 //!   about as much: the move costs the same to all of it, and what they have in common
 //!   bounds all fits in it;
-//! * the cells of a *city* stand side by side, with screens of all of them. Those who
-//!   would move anywhere look at the cells of all cities through a `lens`.
+//! * the cells of a *city* stand side by side, with screens of all of them. Workers of one
+//!   craft who ask together look at its places through a `lens`.
 //!
 //! Salaries of a city order its real salaries too, so that on the way down a city or a
 //! cell whatever depends on the salary alone (the floor, the shortfall, the bound on
@@ -16,16 +16,15 @@
 //! conservative, and the bottom is exact. Ranked vacancies have places after all others,
 //! in no cell; they are found through `rankings`.
 
-use super::crafts::Crafts;
 use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting};
-use super::kernels::Kernels;
+use super::kernels::{Kernels, LANES};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
 use super::{Means, Post, Problem};
-use crate::domain::CityIx;
-use crate::preferences::Terms;
+use crate::domain::{CityIx, Mobility};
+use crate::preferences::{Terms, fit};
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -62,12 +61,24 @@ pub(super) struct Cell {
     pub top_real: i64,
 }
 
+/// A screen of a city, and the best real salary behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Top {
+    pub real: i64,
+    /// And the least.
+    pub bottom: i64,
+    pub city: CityIx,
+    pub block: u32,
+}
+
 /// The cells of one city.
 pub(super) struct Quarter {
     /// Highest salary first.
     pub cells: Range<u32>,
     /// Which of them could take a worker of given levels.
     pub screens: Screens,
+    /// What is behind each of the screens at best.
+    pub tops: Vec<Top>,
     /// Cells that came later, in no order, screens of their own, and their best real salary.
     pub late: Vec<u32>,
     pub late_screens: Screens,
@@ -95,10 +106,8 @@ pub(super) struct Layout {
     pub cells: Vec<Cell>,
     /// By city.
     pub quarters: Vec<Quarter>,
-    pub crafts: Crafts,
-    /// Real salaries, falling: of a half of the cells none is below the last but one, of
-    /// a quarter none below the one before, and so on; nothing is below the last.
-    pub stages: Vec<i64>,
+    /// The screens of all cities, the best real salary first.
+    pub parade: Vec<Top>,
     /// Skills below this bound are asked for.
     pub skills: usize,
 }
@@ -143,7 +152,7 @@ impl Layout {
             join(threads, || Ranks::of(problem), || rows(problem, &commonness(problem, skills)));
         rows.iter_mut().for_each(|row| row.rank = ranks.vacancy(row.number));
         let numbering = Numbering::of(&fitting, skills);
-        let (crafts, ()) = join(threads, || Crafts::of(problem, &numbering), || sort(&mut rows));
+        sort(&mut rows);
         let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
         let place_of = inverse(&numbers);
         let mut layout = Self {
@@ -156,13 +165,12 @@ impl Layout {
             place_of,
             cells: Vec::new(),
             quarters: Vec::new(),
-            crafts,
-            stages: Vec::new(),
+            parade: Vec::new(),
             skills,
         };
         layout.build_cells(&rows);
         layout.build_quarters(problem.geography.cities.len());
-        layout.build_stages();
+        layout.build_parade();
         layout
     }
 
@@ -233,11 +241,10 @@ impl Layout {
         }
     }
 
-    fn build_stages(&mut self) {
-        let mut reals: Vec<i64> = self.cells.iter().map(|cell| cell.top_real).collect();
-        reals.sort_unstable_by_key(|real| Reverse(*real));
-        let parts = (1..=STAGES).rev().filter_map(|halvings| reals.get(reals.len() >> halvings));
-        self.stages = parts.copied().chain([i64::MIN]).collect();
+    fn build_parade(&mut self) {
+        self.parade =
+            self.quarters.iter().flat_map(|quarter| quarter.tops.iter().copied()).collect();
+        self.parade.sort_by_key(|top| (Reverse(top.real), top.city, top.block));
     }
 
     fn build_quarters(&mut self, cities: usize) {
@@ -249,10 +256,22 @@ impl Layout {
             }
             let lists = self.cells[start..next].iter().map(|cell| &cell.list);
             let screens = Screens::of(&self.numbering, &self.fitting, lists);
+            let blocks = self.cells[start..next].chunks(LANES).enumerate();
+            let tops = blocks.map(|(block, cells)| Top {
+                real: cells[0].top_real,
+                bottom: cells
+                    .iter()
+                    .map(|cell| self.places[cell.places.end as usize - 1].real)
+                    .min()
+                    .unwrap_or(i64::MIN),
+                city: CityIx::from_offset(city),
+                block: block as u32,
+            });
+            let tops = tops.collect();
             let cells = start as u32..next as u32;
             let (late, late_screens) = Default::default();
             let late_top = i64::MIN;
-            self.quarters.push(Quarter { cells, screens, late, late_screens, late_top });
+            self.quarters.push(Quarter { cells, screens, tops, late, late_screens, late_top });
         }
     }
 }
@@ -276,6 +295,27 @@ impl<'p> Index<'p> {
             NOWHERE => self.problem.vacancies[place.number as usize].vacancy.city,
             cell => self.cells[cell as usize].city,
         }
+    }
+
+    /// What the vacancy at `place` is worth to worker `w`, who has that score there.
+    pub fn value_at(&self, w: u32, place: u32, score: i64) -> i64 {
+        let (worker, terms) = (&*self.problem.workers[w as usize].worker, self.terms());
+        if worker.ranking.is_some() {
+            let ranked = self.rankings.of_worker(w).iter().find(|(_, other)| *other == place);
+            return ranked.map_or(i64::MIN, |(position, _)| -i64::from(*position));
+        }
+        let Place { real, salary, cell, .. } = self.places[place as usize];
+        let city =
+            if worker.mobility == Mobility::HomeOnly { worker.home } else { self.city(place) };
+        let annual = terms.annual_move(worker, city);
+        let fit = if cell == NOWHERE {
+            fit(worker, &self.post(place).vacancy.requirements)
+        } else {
+            let asking = terms.equivalent_salary(worker.expected_salary, worker.home, city, annual);
+            let shortfall = Terms::shortfall_bp(asking, salary);
+            (score - terms.score(0, shortfall, city == worker.home)) as u32
+        };
+        real - annual + terms.fit_worth(fit)
     }
 
     /// Whether worker `w` and the vacancy at `place` never meet again.
@@ -340,8 +380,6 @@ fn rows(problem: &Problem, commonness: &[u32]) -> (Vec<Row>, Fitting) {
     (rows, fitting)
 }
 
-/// Times that the cells are halved for the first stage of a lens.
-const STAGES: u32 = 6;
 /// Places from which on a cell takes no other profile.
 const CELL_PLACES: usize = 8;
 /// How far the standards of a cell's places may lie apart.

@@ -109,20 +109,27 @@ impl Kernels {
     }
 }
 
+/// Tells the processor that an element will be read soon.
+#[inline(always)]
+pub(super) fn prefetch<T>(slice: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(element) = slice.get(at) {
+        // SAFETY: a prefetch reads nothing, wherever it points.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(element).cast());
+        }
+    }
+}
+
 /// A worker's levels by skill.
 #[repr(align(64))]
 #[derive(Clone)]
 pub(super) struct Levels(pub [u8; SKILLS]);
 
-impl Levels {
-    /// Raises each level to that of another.
-    pub fn raise_to(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(level, other)| *level = (*level).max(*other));
-    }
-
-    /// Whether no level is above that of another.
-    pub fn is_within(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(level, other)| level <= other)
+impl Default for Levels {
+    fn default() -> Self {
+        Self([0; SKILLS])
     }
 }
 
@@ -147,6 +154,23 @@ pub(super) struct Screen<'s> {
     /// What a list is worth without any level, and what it must be worth.
     pub base: &'s [u16; LANES],
     pub least: &'s [u16; LANES],
+    /// What else it must be worth, shifted; 0 asks for nothing.
+    pub bars: &'s [u16; LANES],
+    pub shift: Shift,
+}
+
+/// How bars are shifted for a worker.
+#[derive(Clone, Copy)]
+pub(super) struct Shift {
+    /// What she has over her fit.
+    pub allowed: u16,
+    /// What is taken off it, at least.
+    pub lost: u16,
+}
+
+impl Shift {
+    /// Not at all.
+    pub const NONE: Self = Self { allowed: 0, lost: 0 };
 }
 
 /// One requirement, and the levels of [`LANES`] workers in its skill.
@@ -187,9 +211,14 @@ fn run_screen(
         }
     }
     bounds.0 = sums;
+    let mut needs = *screen.least;
+    for (need, bar) in needs.iter_mut().zip(screen.bars) {
+        let raised = bar.saturating_add(screen.shift.lost).saturating_sub(screen.shift.allowed);
+        *need = (*need).max(if *bar == 0 { 0 } else { raised });
+    }
     let mut passed = 0;
     for lane in 0..LANES {
-        let passes = refused[lane] == 0 && sums[lane] >= screen.least[lane];
+        let passes = refused[lane] == 0 && sums[lane] >= needs[lane];
         passed |= u64::from(passes) << lane;
     }
     passed
@@ -337,9 +366,14 @@ mod tests {
                     worth: std::array::from_fn(|_| noise(200) as u16),
                 })
                 .collect();
-            let base = std::array::from_fn(|_| noise(3) as u16);
+            let base: [u16; LANES] = std::array::from_fn(|_| noise(3) as u16);
             let least = std::array::from_fn(|_| noise(20_000) as u16);
-            let screen = Screen { slots: &slots, base: &base, least: &least };
+            let bars = std::array::from_fn(|_| (noise(2) * noise(1 << 16)) as u16);
+            let shift = Shift { allowed: noise(20_000) as u16, lost: noise(20_000) as u16 };
+            for ahead in [0, 63, 64, usize::MAX] {
+                prefetch(&base, ahead);
+            }
+            let screen = Screen { slots: &slots, base: &base, least: &least, bars: &bars, shift };
             let cutoffs: Vec<Key> =
                 (0..noise(70)).map(|_| Key::new(noise(4) as i64, noise(4) as u32)).collect();
             let key = Key::new(noise(4) as i64, noise(4) as u32);

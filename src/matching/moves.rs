@@ -9,13 +9,15 @@ const KEPT: usize = 512;
 /// asks reckons them.
 pub(super) struct Moves {
     rows: Vec<Box<[i64]>>,
+    /// The least and the most that a move of a city costs.
+    ranges: Vec<(i64, i64)>,
     kept: usize,
 }
 
 impl Moves {
     /// None kept yet.
     pub fn among(cities: usize) -> Self {
-        Self { rows: vec![Box::default(); cities], kept: 0 }
+        Self { rows: vec![Box::default(); cities], ranges: vec![(0, 0); cities], kept: 0 }
     }
 
     /// Sees to it that the moves of a city are there; `cost` is that of one.
@@ -28,8 +30,18 @@ impl Moves {
             let others = (0..self.rows.len()).map(CityIx::from_offset);
             self.rows[city.at()] = others.map(cost).collect();
             self.kept += 1;
+            let others =
+                self.rows[city.at()].iter().enumerate().filter(|(other, _)| *other != city.at());
+            let costs = || others.clone().map(|(_, cost)| *cost);
+            self.ranges[city.at()] = (costs().min().unwrap_or(0), costs().max().unwrap_or(0));
         }
         &self.rows[city.at()]
+    }
+
+    /// The least and the most that a move of a city costs.
+    pub fn range(&mut self, city: CityIx, cost: impl Fn(CityIx) -> i64) -> (i64, i64) {
+        self.reckon(city, cost);
+        self.ranges[city.at()]
     }
 
     /// The cost of a move of a city that was reckoned last.

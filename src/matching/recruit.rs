@@ -224,7 +224,7 @@ impl<'e> Clerk for Looking<'e, '_> {
         Desk::of(self.index)
     }
 
-    fn answer(&self, state: &Self::State, desk: &mut Desk, place: u32) -> Option<Recruit> {
+    fn answer(&self, state: &Self::State, desk: &mut Desk, &place: &u32) -> Option<Recruit> {
         let (recruiting, seats) = state;
         let found = recruiting.scan(self.index, seats, desk, place, 1).best;
         found.last().map(|candidate| recruit(self.index, *candidate))

@@ -5,15 +5,14 @@
 //! holds back a list that would take her. Skills beyond the [`SKILLS`] that are asked
 //! for most count as if she had them in full.
 
-use super::fitting::{Ask, AskList, Fitting};
+use super::fitting::{AskList, Fitting, UNITS};
+pub(super) use super::kernels::Shift;
 use super::kernels::{Bounds, Column, Kernels, LANES, Levels, SKILLS, Screen, Slot};
 use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{SkillIx, Worker};
 use crate::mutants;
 use std::ops::Range;
 
-/// Units of a basis point: all requirements in full, rounded up, stay below 2^16.
-const UNITS: u32 = 6;
 /// The skill of asks beyond the [`SKILLS`]: everybody has it in full.
 const OTHER: u8 = (SKILLS - 1) as u8;
 
@@ -34,6 +33,7 @@ struct Block {
     slots: Range<u32>,
     base: [u16; LANES],
     least: [u16; LANES],
+    bars: [u16; LANES],
 }
 
 impl Numbering {
@@ -64,15 +64,27 @@ impl Numbering {
         Some(self.number(skill)).filter(|number| *number != OTHER)
     }
 
-    /// A worker's levels by number.
-    pub fn levels(&self, worker: &Worker) -> Levels {
+    /// The levels of one who has no skills.
+    pub fn without_skills(&self) -> Levels {
         let mut levels = Levels([0; SKILLS]);
+        levels.0[usize::from(OTHER)] = SKILL_LEVEL_MAX;
+        levels
+    }
+
+    /// Raises levels to those of a worker.
+    pub fn raise(&self, levels: &mut Levels, worker: &Worker) {
         for entry in &worker.skills {
             if let Some(number) = self.number.get(entry.skill.at()) {
-                levels.0[usize::from(*number)] = entry.level;
+                let level = &mut levels.0[usize::from(*number)];
+                *level = entry.level.max(*level);
             }
         }
-        levels.0[usize::from(OTHER)] = SKILL_LEVEL_MAX;
+    }
+
+    /// A worker's levels by number.
+    pub fn levels(&self, worker: &Worker) -> Levels {
+        let mut levels = self.without_skills();
+        self.raise(&mut levels, worker);
         levels
     }
 }
@@ -85,26 +97,10 @@ impl Screens {
         lists: impl Iterator<Item = &'l AskList>,
     ) -> Self {
         let mut screens = Self::default();
-        screens.append(numbering, fitting, lists.cloned());
-        screens
-    }
-
-    /// Forgets all lists.
-    pub fn clear(&mut self) {
-        self.slots.clear();
-        self.blocks.clear();
-    }
-
-    /// Adds a row of lists, from the next block on.
-    pub fn append(
-        &mut self,
-        numbering: &Numbering,
-        fitting: &Fitting,
-        lists: impl Iterator<Item = AskList>,
-    ) {
         for (at, list) in lists.enumerate() {
-            self.push(numbering, fitting, at, &list);
+            screens.push(numbering, fitting, at, list);
         }
+        screens
     }
 
     /// Adds a list, in the next lane after `len` that were added one by one.
@@ -123,17 +119,29 @@ impl Screens {
     /// Screens the lists of a block: a bit for each that could take a worker of these
     /// levels, and the bounds on her fit, to be read by [`fit_of`].
     #[inline]
-    pub fn screen(&self, block: usize, with: Kernels, levels: &Levels, bounds: &mut Bounds) -> u64 {
-        let block = &self.blocks[block];
-        let slots = &self.slots[block.slots.start as usize..block.slots.end as usize];
-        with.screen(Screen { slots, base: &block.base, least: &block.least }, levels, bounds)
+    pub fn screen(
+        &self,
+        block: usize,
+        with: Kernels,
+        levels: &Levels,
+        bounds: &mut Bounds,
+        shift: Shift,
+    ) -> u64 {
+        let Block { slots, base, least, bars } = &self.blocks[block];
+        let slots = &self.slots[slots.start as usize..slots.end as usize];
+        with.screen(Screen { slots, base, least, bars, shift }, levels, bounds)
+    }
+
+    /// Sets what a list must be worth besides, as [`bar`] makes it.
+    pub fn set_bar(&mut self, block: usize, lane: usize, bar: u16) {
+        self.blocks[block].bars[lane] = bar;
     }
 
     fn open(&mut self) {
         let next = self.slots.len() as u32;
         // Lanes without a list pass nobody.
         let (base, least) = ([0; LANES], [u16::MAX; LANES]);
-        self.blocks.push(Block { slots: next..next, base, least });
+        self.blocks.push(Block { slots: next..next, base, least, bars: [0; LANES] });
     }
 
     fn put(&mut self, lane: usize, numbering: &Numbering, fitting: &Fitting, list: &AskList) {
@@ -154,7 +162,7 @@ impl Screens {
             slot.skill[lane] = numbering.number(ask.skill);
             slot.desired[lane] = ask.desired;
             slot.minimum[lane] = ask.minimum + u8::from(mutants::active("minimum-too-high"));
-            slot.worth[lane] = worth(ask, list.weights());
+            slot.worth[lane] = ask.worth;
         }
     }
 }
@@ -181,7 +189,7 @@ impl Call {
         let mut base = if list.weights() == 0 { (FIT_MAX * UNITS) as u16 } else { 0 };
         let mut asks = Vec::with_capacity(fitting.asks(list).len());
         for ask in fitting.asks(list) {
-            let worth = worth(ask, list.weights());
+            let worth = ask.worth;
             match numbering.number(ask.skill) {
                 OTHER => base += u16::from(ask.desired) * worth,
                 skill => {
@@ -206,15 +214,14 @@ impl Call {
     }
 }
 
-/// What a level of the asked skill is worth, in units, rounded up.
-fn worth(ask: &Ask, weights: u32) -> u16 {
-    let whole = FIT_MAX * UNITS * u32::from(ask.weight);
-    // At most 60,000, for the only requirement with a desired level of 1.
-    whole.div_ceil(weights * u32::from(ask.desired.max(1))) as u16
-}
-
 /// The bound on the fit that stands in a lane.
 #[inline]
 pub(super) fn fit_of(bounds: &Bounds, lane: usize) -> u32 {
     (u32::from(bounds.0[lane]) / UNITS).min(FIT_MAX)
+}
+
+/// A score as a bar; what cannot be one is lower.
+#[inline]
+pub(super) fn bar(score: i64) -> u16 {
+    (score.clamp(0, 1 << 14) * i64::from(UNITS)).min(i64::from(u16::MAX)) as u16
 }

@@ -6,6 +6,7 @@
 //! key (`SCORE`), or the worst at the vacancy with the last slot (`TARGETS`).
 
 use super::index::{Index, NOWHERE};
+use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth, ranks_by_id};
 use super::outcome::Offer;
 use super::standing::{BLOCK, Standing};
@@ -191,6 +192,11 @@ impl Seats {
         (place != NOWHERE && place != GONE).then_some(place)
     }
 
+    /// What each worker holds is worth to her.
+    pub fn set_values(&mut self, values: Vec<i64>) {
+        self.value_of = values;
+    }
+
     /// The own cutoff of `place`: who has a key above it gets in.
     pub fn cutoff(&self, place: u32) -> Key {
         self.own[place as usize]
@@ -241,12 +247,12 @@ impl Seats {
     /// Whether the vacancy of an offer takes the worker now. Cutoffs only rise while
     /// workers propose, so of offers that were her best the first that it takes still is.
     #[inline]
-    pub fn takes(&self, index: &Index, offer: Offer) -> bool {
+    pub fn takes(&self, index: &Index, place: u32, key: Key) -> bool {
         if self.sets.is_empty() {
-            return self.beats_own(offer.place, offer.key);
+            return self.beats_own(place, key);
         }
-        let bar = self.city_bar(index, index.city(offer.place));
-        self.admits(index, offer.place, offer.key, bar)
+        let bar = self.city_bar(index, index.city(place));
+        self.admits(index, place, key, bar)
     }
 
     /// Lets worker `w`, who holds nothing, take an offer that stands. Returns the worker
@@ -259,7 +265,7 @@ impl Seats {
         if self.sets.is_empty() && self.is_filled(place) {
             return self.replace_worst(index, place, key);
         }
-        self.held[place as usize].push(Reverse(key));
+        self.hold(place, key);
         self.mark(index, place, key, true);
         let last = if self.held[place as usize].len() > self.openings[place as usize] as usize {
             Some(place)
@@ -275,6 +281,15 @@ impl Seats {
             last.into_iter().for_each(|last| self.line_up_next(index, last));
         }
         displaced
+    }
+
+    /// One more is held; most places have few openings, and memory for no more.
+    fn hold(&mut self, place: u32, key: Key) {
+        let (openings, held) = (self.openings[place as usize], &mut self.held[place as usize]);
+        if held.is_empty() {
+            held.reserve_exact(openings.clamp(1, 4) as usize);
+        }
+        held.push(Reverse(key));
     }
 
     /// `TARGETS`: the place has another next slot. In every full set around it, places
@@ -345,7 +360,6 @@ impl Seats {
         self.held[place as usize].pop();
         let w = index.ranks.worker_at(key.rank());
         self.place_of[w as usize] = NOWHERE;
-        self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
         Some(w)
     }
@@ -357,7 +371,6 @@ impl Seats {
         drop(worst);
         let w = index.ranks.worker_at(displaced.rank());
         self.place_of[w as usize] = NOWHERE;
-        self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
         Some(w)
     }
@@ -472,6 +485,16 @@ impl Standing for Seats {
     #[inline]
     fn block_refuses(&self, place: u32, key: Key) -> bool {
         place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
+    }
+
+    #[inline]
+    fn expect(&self, place: u32) {
+        prefetch(&self.own, place as usize);
+    }
+
+    #[inline]
+    fn expect_cell(&self, cell: u32) {
+        prefetch(&self.cells.keys, cell as usize);
     }
 
     #[inline]

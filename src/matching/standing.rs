@@ -25,4 +25,8 @@ pub(super) trait Standing: Sync {
     fn block_refuses(&self, place: u32, key: Key) -> bool;
     /// The least of [`Self::own`] in a cell.
     fn cell_floor(&self, cell: u32) -> Key;
+    /// [`Self::own`] will be read soon from `place` on.
+    fn expect(&self, _place: u32) {}
+    /// So will the floor of a cell.
+    fn expect_cell(&self, _cell: u32) {}
 }

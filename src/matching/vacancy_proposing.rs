@@ -93,7 +93,7 @@ impl<'e> Clerk for Scanning<'e, '_> {
         Desk::of(self.index)
     }
 
-    fn answer(&self, hall: &Hall, desk: &mut Desk, place: u32) -> Found {
+    fn answer(&self, hall: &Hall, desk: &mut Desk, &place: &u32) -> Found {
         let room = kept(self.index, place);
         hall.recruiting.scan(self.index, hall.seats, desk, place, room)
     }

@@ -23,6 +23,21 @@ pub fn market(seed: u64) -> (Problem, Features) {
     (problem, features)
 }
 
+/// Many workers of few crafts (sets of skills), and more vacancies than fit behind a screen.
+pub fn of_few_crafts(seed: u64) -> Problem {
+    let mut random = Random(seed ^ 0xC4AF);
+    let mut problem = motley(&mut random, 200, 400, 4);
+    let crafts: Vec<u64> = (0..random.within(1, 3)).map(|_| random.below(63) + 1).collect();
+    for seeker in &mut problem.workers {
+        let craft = crafts[random.below(crafts.len() as u64) as usize];
+        let skills = (0..6_u16).filter(|skill| craft >> skill & 1 == 1);
+        let level = |skill| Level { skill: SkillIx(skill), level: random.within(1, 100) as u8 };
+        let skills = skills.map(level).collect();
+        seeker.worker = Arc::new(Worker { skills, ..Worker::clone(&seeker.worker) });
+    }
+    problem
+}
+
 /// A larger market of a seed, of few requirement lists: whole buckets of vacancies, and
 /// more candidates than a shortlist holds; in one of three there are many cities.
 pub fn crowded(seed: u64) -> Problem {

@@ -7,7 +7,13 @@
 //! she could have there cannot beat its least cutoff.
 //!
 //! It brings home not only the best but the best few (a [`Menu`]): if she loses the
-//! first, the next that still stands is her best, without another search.
+//! first, the next that still stands is her best, without another search. Workers of one
+//! craft who ask one after the other share much of it (`lens`).
+
+mod menu;
+mod viewing;
+
+pub(super) use menu::Menu;
 
 use super::fitting::Sheet;
 use super::index::{Index, NOWHERE, Place};
@@ -16,94 +22,29 @@ use super::key::{Bid, Key, Worth};
 use super::lens::Lens;
 use super::moves::Moves;
 use super::outcome::{Counters, Offer};
-use super::screens::{Screens, fit_of};
+use super::screens::{Screens, Shift, fit_of};
 use super::standing::{BLOCK, Standing};
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
+use menu::{All, Basket};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A worker's best few offers, best first.
-#[derive(Clone, Copy)]
-pub(super) struct Menu {
-    offers: [(Worth, Offer); Menu::ROOM],
-    len: usize,
-    /// How many are wanted.
-    room: usize,
-    /// What an offer must be worth more than.
-    threshold: Worth,
+/// What a worker asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question {
+    /// Who asks.
+    pub worker: u32,
+    /// Nothing that is worth more takes her.
+    pub below: i64,
 }
 
-impl Menu {
-    /// Offers that a search brings home, at most.
-    pub const ROOM: usize = 15;
-
-    const BLANK: (Worth, Offer) =
-        (Worth::NOTHING, Offer { place: NOWHERE, value: i64::MIN, key: Key::NONE });
-
-    /// No offers yet, room for `room` that are worth more than `held`.
-    fn new(room: usize, held: Worth) -> Self {
-        Self { offers: [Self::BLANK; Self::ROOM], len: 0, room, threshold: held }
-    }
-
-    /// The offers, best first.
-    pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + '_ {
-        self.offers[..self.len].iter().map(|(_, offer)| *offer)
-    }
-
-    /// Whether there is no offer.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Whether there may be more offers than there was room for.
-    pub fn is_full(&self) -> bool {
-        self.len == self.room
-    }
-}
-
-/// Where a search puts the offers that it finds.
-trait Basket {
-    /// What an offer must be worth more than.
-    fn threshold(&self) -> Worth;
-    /// Takes an offer that is worth more than the threshold.
-    fn take(&mut self, worth: Worth, offer: Offer);
-}
-
-impl Basket for Menu {
-    #[inline]
-    fn threshold(&self) -> Worth {
-        self.threshold
-    }
-
-    fn take(&mut self, worth: Worth, offer: Offer) {
-        let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
-        let end = self.len.min(self.room - 1);
-        self.offers.copy_within(at..end, at + 1);
-        self.offers[at] = (worth, offer);
-        self.len = end + 1;
-        if self.is_full() {
-            self.threshold = self.offers[self.len - 1].0;
-        }
-    }
-}
-
-/// All offers that are worth more than something.
-struct All {
-    offers: Vec<Offer>,
-    threshold: Worth,
-}
-
-impl Basket for All {
-    #[inline]
-    fn threshold(&self) -> Worth {
-        self.threshold
-    }
-
-    fn take(&mut self, _: Worth, offer: Offer) {
-        self.offers.push(offer);
+impl Question {
+    /// For the best of all.
+    pub fn of(worker: u32) -> Self {
+        Self { worker, below: i64::MAX }
     }
 }
 
@@ -127,7 +68,8 @@ enum Node {
     City(CityIx),
     /// What came later in a city.
     Late(CityIx),
-    Lens,
+    /// A city through the lens, or all of them.
+    View(Option<CityIx>),
     Cell(u32),
 }
 
@@ -150,7 +92,7 @@ impl Ord for Front {
     /// what may hold further cells comes before cells.
     fn cmp(&self, other: &Self) -> Ordering {
         let number = |front: &Self| match front.node {
-            Node::City(_) | Node::Late(_) | Node::Lens => NOWHERE,
+            Node::City(_) | Node::Late(_) | Node::View(_) => NOWHERE,
             Node::Cell(cell) => cell,
         };
         self.reach.cmp(&other.reach).then_with(|| number(self).cmp(&number(other)))
@@ -166,14 +108,12 @@ pub(super) struct Scratch {
     /// The same as the screens number them.
     numbered: Levels,
     bounds: Bounds,
-    /// For many who ask one after the other, as long as cutoffs only rise.
-    lens: Option<Lens>,
+    /// For many who ask one after the other, while cutoffs only rise.
+    lens: Lens,
     /// By profile: the accepted fit, `None` if refused.
     fits: Vec<(u32, Option<u32>)>,
     /// By home of those who would move anywhere: to each city.
     moves: Moves,
-    /// By city: what a move there costs her a year, if she would move anywhere.
-    annual: Vec<i64>,
     /// By city: what it is to the worker.
     cities: Vec<(u32, Locality)>,
     /// What queries with this scratch have cost.
@@ -202,18 +142,12 @@ impl Scratch {
             levels: vec![0; index.skills.max(1)],
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
-            lens: Some(Lens::new()),
+            lens: Lens::default(),
             fits: vec![(0, None); index.fitting.profiles.len()],
             moves: Moves::among(index.quarters.len()),
-            annual: Vec::new(),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
             counters: Counters::default(),
         }
-    }
-
-    /// For queries between which cutoffs may fall, and vacancies may come.
-    pub fn without_lens(index: &Index) -> Self {
-        Self { lens: None, ..Self::of(index) }
     }
 
     fn open(&mut self, index: &Index, worker: &Worker) {
@@ -248,11 +182,28 @@ pub(super) fn demand<S: Standing>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
-    w: u32,
+    question: Question,
     room: usize,
 ) -> Menu {
-    let held = standing.worth_of(index, w);
-    search(index, standing, scratch, w, Menu::new(room, held))
+    let held = standing.worth_of(index, question.worker);
+    search(index, standing, scratch, question, Menu::new(room, held))
+}
+
+/// The same for workers who have the same skills, in a layout to which nothing was added:
+/// what is made of each menu, in their order.
+pub(super) fn demand_together<S: Standing, T>(
+    index: &Index,
+    standing: &S,
+    scratch: &mut Scratch,
+    group: &[Question],
+    room: usize,
+    made_of: impl Fn(&Menu) -> T,
+) -> Vec<T> {
+    scratch.focus(index, group);
+    let answer = |question: &Question| made_of(&demand(index, standing, scratch, *question, room));
+    let answers = group.iter().map(answer).collect();
+    scratch.blur();
+    answers
 }
 
 /// All vacancies that `standing` lets worker `w` into and that are worth more to her than
@@ -264,14 +215,15 @@ pub(super) fn demand_all<S: Standing>(
     w: u32,
     threshold: Worth,
 ) -> Vec<Offer> {
-    search(index, standing, scratch, w, All { offers: Vec::new(), threshold }).offers
+    let all = All { offers: Vec::new(), threshold };
+    search(index, standing, scratch, Question::of(w), all).offers
 }
 
 fn search<S: Standing, B: Basket>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
-    w: u32,
+    Question { worker: w, below }: Question,
     basket: B,
 ) -> B {
     scratch.counters.queries += 1;
@@ -286,6 +238,7 @@ fn search<S: Standing, B: Basket>(
         rank: index.ranks.worker(w),
         fit_worth_max: index.terms().fit_worth(FIT_MAX),
         away: Away::default(),
+        below,
         basket,
         evaluations: 0,
         scratch,
@@ -311,6 +264,8 @@ struct Search<'e, 'p, S, B> {
     rank: u32,
     fit_worth_max: i64,
     away: Away,
+    /// Nothing that is worth more takes her.
+    below: i64,
     basket: B,
     evaluations: u64,
 }
@@ -325,7 +280,6 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         match &self.worker.mobility {
             Mobility::HomeOnly => {}
             Mobility::Listed(cities) => cities.iter().for_each(|city| self.open_away(*city)),
-            Mobility::Any if self.scratch.lens.is_some() => self.open_lens(),
             Mobility::Any => self.open_all(),
         }
         self.advance();
@@ -340,7 +294,10 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
 
     /// All of a city.
     fn open(&mut self, city: CityIx) {
-        self.open_city(city, 0);
+        match self.is_shown(Some(city)) {
+            true => self.open_view(Some(city), 0),
+            false => self.open_city(city, 0),
+        }
         let annual = self.locality(city).annual;
         self.open_late(city, annual);
     }
@@ -353,15 +310,20 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         }
     }
 
-    /// All cities but home, one by one: what a city is to her is reckoned when it is its turn.
+    /// All cities but home: through the lens, or one by one, where what a city is to her is
+    /// reckoned when it is its turn.
     fn open_all(&mut self) {
-        self.reckon_moves();
-        self.away = Away::of(&self.terms, self.worker, 0);
+        let (terms, home) = (&self.terms, self.worker.home);
+        let (least, most) = self.scratch.moves.range(home, |city| terms.move_cost(home, city));
+        self.away = Away::of(terms, self.worker, least, most);
+        if self.is_shown(None) {
+            return self.open_view(None, 0);
+        }
         for city in (0..self.index.quarters.len()).map(CityIx::from_offset) {
-            if city == self.worker.home {
+            if city == home {
                 continue;
             }
-            let annual = self.scratch.annual[city.at()];
+            let annual = self.annual_away(city);
             let cells = self.index.quarters[city.at()].cells.clone();
             let first = self.index.cells[cells.start as usize..cells.end as usize].first();
             let enough = |real: &i64| *real - annual >= self.away.reserve;
@@ -449,7 +411,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             match front.node {
                 Node::City(city) => self.search_city(city, front.from),
                 Node::Late(city) => self.search_late(city),
-                Node::Lens => self.search_lens(front.from as usize),
+                Node::View(city) => self.search_view(city, front.from as usize),
                 Node::Cell(cell) => self.search_cell(cell, front),
             }
         }
@@ -567,98 +529,29 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             } else if open & 1 == 0 {
                 from += open.trailing_zeros();
             } else {
-                self.evaluate(from, &locality);
+                self.evaluate(from, &index.places[from as usize], &locality);
                 from += 1;
             }
         }
     }
 
     /// One place, to the last unit.
-    fn evaluate(&mut self, place: u32, locality: &Locality) {
-        let Place { real, salary, profile, rank, .. } = self.index.places[place as usize];
-        let Some(fit) = self.accepted_fit(profile) else { return };
-        let value = real - locality.annual + self.terms.fit_worth(fit);
-        if Worth::new(value, rank) <= self.basket.threshold() {
+    fn evaluate(&mut self, place: u32, at: &Place, locality: &Locality) {
+        let Some(fit) = self.accepted_fit(at.profile) else { return };
+        let value = at.real - locality.annual + self.terms.fit_worth(fit);
+        if Worth::new(value, at.rank) <= self.basket.threshold() || value > self.below {
             return;
         }
         self.evaluations += 1;
-        let shortfall = Terms::shortfall_bp(locality.asking, salary);
+        let shortfall = Terms::shortfall_bp(locality.asking, at.salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
         self.consider_against(place, value, key, locality.bar);
-    }
-
-    /// All cities but home, through the lens of her craft.
-    fn open_lens(&mut self) {
-        let Some(mut lens) = self.scratch.lens.take() else { return };
-        lens.focus(self.index, self.standing, self.worker, &self.scratch.numbered);
-        self.reckon_moves();
-        let others = self.scratch.annual.iter().enumerate();
-        let others = others.filter(|(city, _)| *city != self.worker.home.at());
-        let least_annual = others.map(|(_, annual)| *annual).min().unwrap_or(0);
-        self.away = Away::of(&self.terms, self.worker, least_annual);
-        self.open_lens_from(&lens, 0);
-        self.scratch.lens = Some(lens);
-    }
-
-    fn open_lens_from(&mut self, lens: &Lens, block: usize) {
-        let Some(top_real) = lens.top_real(self.index, block) else { return };
-        if top_real >= self.away.need {
-            let reach = top_real - self.away.least_annual + self.fit_worth_max;
-            self.push(Node::Lens, block as u32, 0, reach);
-        }
-    }
-
-    /// What a move to each city costs her a year.
-    fn reckon_moves(&mut self) {
-        let (terms, home) = (&self.terms, self.worker.home);
-        let Scratch { moves, annual, .. } = &mut *self.scratch;
-        let costs = moves.reckon(home, |city| terms.move_cost(home, city));
-        annual.clear();
-        annual.extend(costs.iter().map(|cost| terms.annual_cost(*cost, self.worker.cost_percent)));
-    }
-
-    fn search_lens(&mut self, block: usize) {
-        if let Some(mut lens) = self.scratch.lens.take() {
-            self.search_views(&mut lens, block);
-            self.scratch.lens = Some(lens);
-        }
-    }
-
-    fn search_views(&mut self, lens: &mut Lens, block: usize) {
-        if block == lens.screens.blocks() {
-            lens.show_more(self.index, self.standing);
-        }
-        let end = lens.screens.blocks().min(block + BLOCKS_AHEAD);
-        for block in block..end {
-            let mut passed = self.screen(&lens.screens, block);
-            while passed != 0 {
-                let lane = passed.trailing_zeros() as usize;
-                passed &= passed - 1;
-                let view = lens.views[block * LANES + lane];
-                if view.top_real < self.away.need {
-                    return;
-                }
-                let fit = fit_of(&self.scratch.bounds, lane);
-                let net = view.top_real - self.scratch.annual[view.city.at()];
-                let worthwhile = net >= self.away.reserve
-                    && net + self.terms.fit_worth(fit) >= self.basket.threshold().value;
-                let best = Key::new(i64::from(fit), self.rank);
-                if worthwhile
-                    && best > self.standing.cell_floor(view.cell)
-                    && view.city != self.worker.home
-                {
-                    let locality = self.locality(view.city);
-                    self.open_cell(view.cell, fit, &locality);
-                }
-            }
-        }
-        self.open_lens_from(lens, end);
     }
 
     #[inline]
     fn screen(&mut self, screens: &Screens, block: usize) -> u64 {
         let Scratch { numbered, bounds, .. } = &mut *self.scratch;
-        screens.screen(block, self.index.kernels, numbered, bounds)
+        screens.screen(block, self.index.kernels, numbered, bounds, Shift::NONE)
     }
 
     fn accepted_fit(&mut self, profile: u32) -> Option<u32> {
@@ -681,8 +574,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         }
         let (worker, terms) = (self.worker, &self.terms);
         let annual = match worker.mobility {
-            // Reckoned for all cities at once.
-            Mobility::Any if city != worker.home => self.scratch.annual[city.at()],
+            Mobility::Any if city != worker.home => self.annual_away(city),
             _ => terms.annual_move(worker, city),
         };
         let salary = |salary| terms.equivalent_salary(salary, worker.home, city, annual);
@@ -704,6 +596,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
 struct Away {
     /// What a move costs her at least, a year.
     least_annual: i64,
+    /// And at most.
+    most_annual: i64,
     /// What must be left of a real salary after the move.
     reserve: i64,
     /// The least real salary that can be acceptable to both sides.
@@ -711,8 +605,15 @@ struct Away {
 }
 
 impl Away {
-    fn of(terms: &Terms, worker: &Worker, least_annual: i64) -> Self {
+    fn of(terms: &Terms, worker: &Worker, least: i64, most: i64) -> Self {
+        let least_annual = terms.annual_cost(least, worker.cost_percent);
+        let most_annual = terms.annual_cost(most, worker.cost_percent);
         let reserve = terms.real_salary(worker.reservation_salary, worker.home);
-        Self { least_annual, reserve, need: terms.least_real_away(worker, least_annual) }
+        Self {
+            least_annual,
+            most_annual,
+            reserve,
+            need: terms.least_real_away(worker, least_annual),
+        }
     }
 }

@@ -1,0 +1,87 @@
+//! Where a search puts the offers that it finds.
+
+use super::super::index::NOWHERE;
+use super::super::key::{Key, Worth};
+use super::super::outcome::Offer;
+
+/// A worker's best few offers, best first.
+#[derive(Clone, Copy)]
+pub(in crate::matching) struct Menu {
+    offers: [(Worth, Offer); Menu::ROOM],
+    len: usize,
+    /// How many are wanted.
+    room: usize,
+    /// What an offer must be worth more than.
+    threshold: Worth,
+}
+
+impl Menu {
+    /// Offers that a search brings home, at most.
+    pub const ROOM: usize = 22;
+
+    const BLANK: (Worth, Offer) =
+        (Worth::NOTHING, Offer { place: NOWHERE, value: i64::MIN, key: Key::NONE });
+
+    /// No offers yet, room for `room` that are worth more than `held`.
+    pub fn new(room: usize, held: Worth) -> Self {
+        Self { offers: [Self::BLANK; Self::ROOM], len: 0, room, threshold: held }
+    }
+
+    /// The offers, best first.
+    pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + ExactSizeIterator + '_ {
+        self.offers[..self.len].iter().map(|(_, offer)| *offer)
+    }
+
+    /// Whether there is no offer.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether there may be more offers than there was room for.
+    pub fn is_full(&self) -> bool {
+        self.len == self.room
+    }
+}
+
+/// What a search fills.
+pub(super) trait Basket {
+    /// What an offer must be worth more than.
+    fn threshold(&self) -> Worth;
+    /// Takes an offer that is worth more than the threshold.
+    fn take(&mut self, worth: Worth, offer: Offer);
+}
+
+impl Basket for Menu {
+    #[inline]
+    fn threshold(&self) -> Worth {
+        self.threshold
+    }
+
+    fn take(&mut self, worth: Worth, offer: Offer) {
+        let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
+        let end = self.len.min(self.room - 1);
+        self.offers.copy_within(at..end, at + 1);
+        self.offers[at] = (worth, offer);
+        self.len = end + 1;
+        if self.is_full() {
+            self.threshold = self.offers[self.len - 1].0;
+        }
+    }
+}
+
+/// All offers that are worth more than something.
+pub(super) struct All {
+    pub offers: Vec<Offer>,
+    pub threshold: Worth,
+}
+
+impl Basket for All {
+    #[inline]
+    fn threshold(&self) -> Worth {
+        self.threshold
+    }
+
+    fn take(&mut self, _: Worth, offer: Offer) {
+        self.offers.push(offer);
+    }
+}

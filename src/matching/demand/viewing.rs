@@ -1,0 +1,156 @@
+//! A search through a lens (see `lens`): the same vacancies, found at less cost.
+
+use super::super::index::Place;
+use super::super::key::Key;
+use super::super::lens::{Sight, View};
+use super::super::screens::{Shift, bar, fit_of};
+use super::super::standing::Standing;
+use super::menu::Basket;
+use super::{Locality, Node, Scratch, Search};
+use crate::domain::CityIx;
+use crate::mutants;
+use crate::preferences::Terms;
+
+impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
+    /// Whether the lens shows a city; or all of them, to those who would move anywhere.
+    pub(super) fn is_shown(&self, city: Option<CityIx>) -> bool {
+        self.scratch.lens.shows(city)
+    }
+
+    /// What the lens shows, from screen number `at` on.
+    pub(super) fn open_view(&mut self, city: Option<CityIx>, at: usize) {
+        let Some(top_real) = self.scratch.lens.top_real(self.index, city, at) else { return };
+        let annual = match city {
+            Some(city) => self.locality(city).annual,
+            None => self.away.least_annual,
+        };
+        self.push(Node::View(city), at as u32, 0, top_real - annual + self.fit_worth_max);
+    }
+
+    pub(super) fn search_view(&mut self, city: Option<CityIx>, at: usize) {
+        let mut lens = std::mem::take(&mut self.scratch.lens);
+        let next = lens.view(self.index, self.standing, city, at).and_then(|view| match city {
+            Some(city) => self.search_city_view(view, city, at),
+            None => self.search_whole_view(view, at),
+        });
+        self.scratch.lens = lens;
+        if let Some(next) = next {
+            self.open_view(city, next);
+        }
+    }
+
+    /// What is behind a screen of a city; returns the next screen, if it need be looked at.
+    fn search_city_view(&mut self, view: &mut View, city: CityIx, at: usize) -> Option<usize> {
+        let (locality, ends) = (self.locality(city), view.ends(at));
+        if ends.bottom_real - locality.annual > self.below {
+            return Some(view.first_paying(self.below + locality.annual));
+        }
+        if ends.top_salary < locality.least {
+            return None;
+        }
+        let bonus = self.terms.score(0, 0, locality.local);
+        let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
+        let mut passed = self.screen_view(view, at, bonus, least_shortfall);
+        while passed != 0 {
+            let lane = passed.trailing_zeros() as usize;
+            passed &= passed - 1;
+            let sight = view.sight(at, lane);
+            if self.is_worthwhile(&sight, locality.annual, lane) {
+                self.look_at(view, &sight, &locality, at, lane);
+            }
+        }
+        Some(at + 1)
+    }
+
+    /// The same of all cities but home, for those who would move anywhere.
+    fn search_whole_view(&mut self, view: &mut View, at: usize) -> Option<usize> {
+        let ends = view.ends(at);
+        if ends.top_real < self.away.need {
+            return None;
+        }
+        if ends.bottom_real - self.away.most_annual > self.below {
+            return Some(view.first_paying(self.below + self.away.most_annual));
+        }
+        // The asking salary `a` satisfies `1000 a/κ >= asked`, and every salary `s` behind the
+        // screen `1000 s/κ < top_real + 1`.
+        let asked = self.terms.real_salary(self.worker.expected_salary, self.worker.home);
+        let asked = asked + self.away.least_annual;
+        let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
+        let mut passed = self.screen_view(view, at, 0, least_shortfall);
+        while passed != 0 {
+            let lane = passed.trailing_zeros() as usize;
+            passed &= passed - 1;
+            let sight = view.sight(at, lane);
+            if sight.city == self.worker.home {
+                continue;
+            }
+            let annual = self.annual_away(sight.city);
+            if self.is_worthwhile(&sight, annual, lane) {
+                let locality = self.locality(sight.city);
+                self.look_at(view, &sight, &locality, at, lane);
+            }
+        }
+        Some(at + 1)
+    }
+
+    /// Who could take her behind a screen: with that bonus, and at best that shortfall.
+    fn screen_view(&mut self, view: &View, at: usize, bonus: i64, least_shortfall: i64) -> u64 {
+        let lost = -self.terms.score(0, least_shortfall, false);
+        let lost = if mutants::active("loss-too-high") { lost + 100 } else { lost };
+        let shift = Shift { allowed: bar(bonus), lost: bar(lost) };
+        let Scratch { numbered, bounds, .. } = &mut *self.scratch;
+        view.screens().screen(at, self.index.kernels, numbered, bounds, shift)
+    }
+
+    /// Whether a place could be worth more than the best few, and no more than what she asks
+    /// for.
+    #[inline]
+    fn is_worthwhile(&self, sight: &Sight, annual: i64, lane: usize) -> bool {
+        let net = sight.at.real - annual;
+        let most = net + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
+        most >= self.basket.threshold().value && net <= self.below
+    }
+
+    /// A place in which her fit is at most what the screen has found.
+    fn look_at(
+        &mut self,
+        view: &mut View,
+        sight: &Sight,
+        locality: &Locality,
+        at: usize,
+        lane: usize,
+    ) {
+        let Place { salary, .. } = sight.at;
+        if salary < locality.least {
+            return;
+        }
+        let fit = fit_of(&self.scratch.bounds, lane);
+        let shortfall = Terms::shortfall_bp(locality.asking, salary);
+        let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
+        let own = self.standing.own(sight.place..sight.place + 1)[0];
+        if key > own && key >= locality.bar.key {
+            self.evaluate(sight.place, &sight.at, locality);
+        } else {
+            view.note(at, lane, own.max(locality.bar.key));
+        }
+    }
+
+    /// What a move costs her a year who would move anywhere.
+    pub(super) fn annual_away(&self, city: CityIx) -> i64 {
+        let cost = self.scratch.moves.cost(self.worker.home, city);
+        self.terms.annual_cost(cost, self.worker.cost_percent)
+    }
+}
+
+impl Scratch {
+    /// Turns the lens to workers who have the same skills and ask next, one after the other.
+    pub(super) fn focus(&mut self, index: &super::Index, group: &[super::Question]) {
+        let Self { lens, moves, .. } = self;
+        lens.focus(index, moves, group);
+    }
+
+    /// They have asked; cutoffs may fall again.
+    pub(super) fn blur(&mut self) {
+        self.lens.forget();
+    }
+}
