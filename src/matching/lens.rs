@@ -182,8 +182,7 @@ impl View {
 
     /// The first screen behind which something pays so little.
     pub fn first_paying(&self, real: i64) -> usize {
-        let skipped = usize::from(mutants::active("screen-skipped"));
-        self.ends.partition_point(|ends| ends.bottom_real > real) + skipped
+        self.ends.partition_point(|ends| ends.bottom_real > real)
     }
 
     /// The cutoff behind a lane is now that.
@@ -332,5 +331,24 @@ fn find<S: Standing>(
     for (sight, opens) in sights {
         found.push(sight);
         found.truncate(found.len() - usize::from(!opens));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: who asks again begins at the first screen behind which anything pays little enough,
+    /// and not one too low. Method: every border between screens.
+    #[test]
+    fn first_screen_that_pays_little_enough() {
+        let mut view = View::of(None);
+        for bottom_real in [90, 70, 70, 40] {
+            let (top_salary, top_real) = (bottom_real + 9, bottom_real + 9);
+            view.ends.push(Ends { top_salary, top_real, bottom_real });
+        }
+        let first = |real| view.first_paying(real);
+        assert_eq!([first(99), first(90), first(89), first(70)], [0, 0, 1, 1]);
+        assert_eq!([first(69), first(40), first(39)], [3, 3, 4]);
     }
 }

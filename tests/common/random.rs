@@ -26,7 +26,10 @@ pub fn market(seed: u64) -> (Problem, Features) {
 /// Many workers of few crafts (sets of skills), and more vacancies than fit behind a screen.
 pub fn of_few_crafts(seed: u64) -> Problem {
     let mut random = Random(seed ^ 0xC4AF);
-    let mut problem = motley(&mut random, 200, 400, 4);
+    // Now and then so many that who asks again begins in the middle of a lens.
+    let (workers, vacancies, cities) =
+        if seed.is_multiple_of(20) { (900, 1_800, 1) } else { (200, 400, 4) };
+    let mut problem = motley(&mut random, workers, vacancies, cities);
     let crafts: Vec<u64> = (0..random.within(1, 3)).map(|_| random.below(63) + 1).collect();
     for seeker in &mut problem.workers {
         let craft = crafts[random.below(crafts.len() as u64) as usize];
