@@ -241,7 +241,7 @@ fn a_full_city_refuses_at_once() {
     common::add_city(&mut geography, 0.0, 0.0, 1000);
     let asked =
         Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
-    let workers = (0..3_000).map(|w| {
+    let workers = (0..9_000).map(|w| {
         let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
         Worker { skills: Box::new([level]), ..common::worker(w) }
     });

@@ -360,6 +360,7 @@ impl Seats {
         self.held[place as usize].pop();
         let w = index.ranks.worker_at(key.rank());
         self.place_of[w as usize] = NOWHERE;
+        self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
         Some(w)
     }
@@ -371,6 +372,7 @@ impl Seats {
         drop(worst);
         let w = index.ranks.worker_at(displaced.rank());
         self.place_of[w as usize] = NOWHERE;
+        self.value_of[w as usize] = i64::MIN;
         self.refresh(index, place);
         Some(w)
     }

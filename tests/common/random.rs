@@ -26,7 +26,7 @@ pub fn market(seed: u64) -> (Problem, Features) {
 /// Many workers of few crafts (sets of skills), and more vacancies than fit behind a screen.
 pub fn of_few_crafts(seed: u64) -> Problem {
     let mut random = Random(seed ^ 0xC4AF);
-    // Now and then so many that who asks again begins in the middle of a lens.
+    // Now and then many screens of them.
     let (workers, vacancies, cities) =
         if seed.is_multiple_of(20) { (900, 1_800, 1) } else { (200, 400, 4) };
     let mut problem = motley(&mut random, workers, vacancies, cities);

@@ -28,7 +28,7 @@ impl Menu {
     }
 
     /// The offers, best first.
-    pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + ExactSizeIterator + '_ {
+    pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + '_ {
         self.offers[..self.len].iter().map(|(_, offer)| *offer)
     }
 
