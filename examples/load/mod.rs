@@ -17,6 +17,10 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 use tonic::transport::Channel;
 
+/// The server allocates as `gale` does.
+#[global_allocator]
+static HEAP: gale::heap::Heap = gale::heap::Heap;
+
 /// What an example comes to.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
