@@ -259,6 +259,32 @@ fn a_full_city_refuses_at_once() {
     assert!(evaluations <= 100 * queries, "{evaluations} evaluations, {queries} queries");
 }
 
+/// Goal: who asks when all vacancies are held by stronger workers is told so, and need not find
+/// it out one by one. Method: one city, a hundred vacancies, the strongest ask first; count.
+#[test]
+fn who_asks_is_told_what_is_full() {
+    let mut random = Random(6);
+    let mut geography = Geography::default();
+    common::add_city(&mut geography, 0.0, 0.0, 1000);
+    let asked =
+        Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
+    let workers = (0..2_000).map(|w| {
+        let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
+        Worker { skills: Box::new([level]), ..common::worker(w) }
+    });
+    let workers = workers.collect();
+    let vacancy = |v| {
+        let vacancy = common::vacancy(v);
+        Vacancy { requirements: Box::new([asked]), salary: vacancy.salary + v as i64, ..vacancy }
+    };
+    let settings = Settings { min_fit_bp: 0, ..Settings::default() };
+    let problem = common::problem(settings, geography, workers, (0..100).map(vacancy).collect());
+    let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
+    assert_eq!(cleared.matching.pairs().count(), 100);
+    let queries = cleared.counters.queries;
+    assert!(queries <= 2_500, "{queries} queries of 2,000 workers");
+}
+
 fn hash(problem: &Problem, matching: &Matching) -> u64 {
     matching_hash(matching.pairs().map(|(w, v)| {
         let worker = problem.workers[w as usize].worker.id;

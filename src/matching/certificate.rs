@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Workers whom a thread takes on at once.
-const STRIDE: usize = 1_024;
+const STRIDE: usize = 4_096;
 /// Pairs that the second opinion looks at; it then ends with its worker.
 pub const PAIRS_AUDITED: u64 = 20_000_000;
 

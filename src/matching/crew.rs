@@ -71,18 +71,29 @@ pub(super) fn with_crew<C: Clerk, R>(
 impl<C: Clerk> Crew<'_, C> {
     /// Answers in the order of the questions.
     pub fn ask(&mut self, questions: Vec<C::Question>) -> Vec<C::Answer> {
+        self.ask_meanwhile(questions, |_| ()).0
+    }
+
+    /// The same; the other threads answer while this one does something else first, for
+    /// which it may use its desk.
+    pub fn ask_meanwhile<T>(
+        &mut self,
+        questions: Vec<C::Question>,
+        meanwhile: impl FnOnce(&mut C::Desk) -> T,
+    ) -> (Vec<C::Answer>, T) {
         let helpers = &self.helpers[..self.helpers.len().min(questions.len() / C::SHARE)];
         let batch = Arc::new(Batch { questions, taken: AtomicUsize::new(0) });
         for helper in helpers {
             helper.batches.send(batch.clone()).expect("a helper listens until it is ended");
         }
+        let done = meanwhile(&mut self.desk);
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let mut answers = batch.answer(self.clerk, &state, &mut self.desk);
         for helper in helpers {
             answers.extend(helper.answers.recv().expect("a helper answers"));
         }
         answers.sort_unstable_by_key(|(start, _)| *start);
-        answers.into_iter().flat_map(|(_, answers)| answers).collect()
+        (answers.into_iter().flat_map(|(_, answers)| answers).collect(), done)
     }
 
     /// The state, to be changed; and the desk of this thread.

@@ -1,6 +1,6 @@
 //! The engine: an index, the seats, and queries over them.
 
-use super::demand::{Question, Scratch, demand};
+use super::demand::{Scratch, best};
 use super::index::{Index, Layout};
 use super::outcome::{Counters, Matching, Offer};
 use super::seats::Seats;
@@ -33,15 +33,7 @@ impl<'p> Engine<'p> {
     /// The best acceptable vacancy that would take worker `w` now, and that she
     /// strictly prefers to what she holds.
     pub fn demand(&mut self, w: u32) -> Option<Offer> {
-        demand(
-            &Index::on(self.problem, &self.layout),
-            &self.seats,
-            &mut self.scratch,
-            Question::of(w),
-            1,
-        )
-        .offers()
-        .next()
+        best(&Index::on(self.problem, &self.layout), &self.seats, &mut self.scratch, w)
     }
 
     /// The place, in the engine's index, of the vacancy with that number.

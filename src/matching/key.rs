@@ -4,6 +4,7 @@
 //! change during a clearing, so they are replaced by a *rank*, and a key is one u64.
 
 use super::Problem;
+use super::kernels::prefetch;
 use crate::domain::{VacancyId, WorkerId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -116,6 +117,24 @@ impl Ranks {
     #[inline]
     pub fn worker(&self, w: u32) -> u32 {
         self.workers.rank_of[w as usize]
+    }
+
+    /// The rank of worker `w` will be asked for soon.
+    #[inline]
+    pub fn expect_worker(&self, w: u32) {
+        prefetch(&self.workers.rank_of, w as usize);
+    }
+
+    /// So will the worker of that rank.
+    #[inline]
+    pub fn expect_worker_at(&self, rank: u32) {
+        prefetch(&self.workers.drawn, (rank >> self.workers.shift) as usize);
+    }
+
+    /// The worker of that rank, if she was drawn at first.
+    #[inline]
+    pub fn drawn_worker(&self, rank: u32) -> Option<u32> {
+        self.workers.drawn_at(rank)
     }
 
     /// The worker of that rank.

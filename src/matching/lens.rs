@@ -17,7 +17,6 @@ use super::standing::Standing;
 use crate::domain::{CityIx, Mobility};
 use crate::mutants;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// Those who look at a city from which on it pays to share what is seen.
 const SHARED_MIN: u32 = 4;
@@ -26,24 +25,38 @@ const STEP: usize = 4;
 /// How many cells or places ahead memory is asked for.
 const AHEAD: usize = 8;
 
-/// See the module. By default it is turned to nobody.
-#[derive(Default)]
+/// See the module.
 pub(super) struct Lens {
-    views: HashMap<Option<CityIx>, View, foldhash::fast::FixedState>,
+    /// By city, and one more for all cities together: what is shown.
+    views: Vec<Option<Box<View>>>,
+    /// The same: those who look there.
+    crowds: Vec<Crowd>,
+    /// Where anybody looks.
+    looked_at: Vec<u32>,
     /// The best level of any of them, by skill.
     ceiling: Levels,
+}
+
+/// Those who look at a city, or at all.
+#[derive(Clone, Copy)]
+struct Crowd {
+    /// How many.
+    lookers: u32,
+    /// The best rank among them.
+    rank: u32,
+    /// No place that pays more takes any of them.
+    top: i64,
+}
+
+impl Crowd {
+    const NOBODY: Self = Self { lookers: 0, rank: u32::MAX, top: i64::MIN };
 }
 
 /// What the lens shows of a city, or of all.
 pub(super) struct View {
     /// The city; all, if there is none.
     city: Option<CityIx>,
-    /// How many look at it.
-    lookers: u32,
-    /// The best rank among them.
-    rank: u32,
-    /// No place that pays more takes any of them.
-    top: i64,
+    crowd: Crowd,
     /// Screens of the index that have been looked through.
     looked_through: usize,
     /// Cells that may have something, and the bounds on the fit.
@@ -74,11 +87,24 @@ pub(super) struct Ends {
 }
 
 impl Lens {
+    /// One that is turned to nobody, among so many cities.
+    pub fn among(cities: usize) -> Self {
+        Self {
+            views: (0..=cities).map(|_| None).collect(),
+            crowds: vec![Crowd::NOBODY; cities + 1],
+            looked_at: Vec::new(),
+            ceiling: Levels::default(),
+        }
+    }
+
     /// Turns it to workers who have the same skills.
     pub fn focus(&mut self, index: &Index, moves: &mut Moves, group: &[Question]) {
-        self.views.clear();
+        if group.len() < SHARED_MIN as usize {
+            return;
+        }
         self.ceiling = index.numbering.without_skills();
-        for question in group {
+        for (at, question) in group.iter().enumerate() {
+            expect_worker(index, &group[at..]);
             let worker = &*index.problem.workers[question.worker as usize].worker;
             index.numbering.raise(&mut self.ceiling, worker);
             let (terms, home, below) = (index.terms(), worker.home, question.below);
@@ -99,62 +125,77 @@ impl Lens {
                 }
             }
         }
-        self.views.retain(|_, view| view.lookers >= SHARED_MIN);
+        for at in &self.looked_at {
+            let crowd = std::mem::replace(&mut self.crowds[*at as usize], Crowd::NOBODY);
+            if crowd.lookers >= SHARED_MIN {
+                let is_all = *at as usize + 1 == self.views.len();
+                let city = (!is_all).then(|| CityIx::from_offset(*at as usize));
+                self.views[*at as usize] = Some(Box::new(View::of(city, crowd)));
+            }
+        }
     }
 
     /// Forgets what it has shown.
     pub fn forget(&mut self) {
-        self.views.clear();
+        self.looked_at.drain(..).for_each(|at| self.views[at as usize] = None);
     }
 
     /// One more will look there, for places that pay no more than `top`.
     fn expect(&mut self, city: Option<CityIx>, rank: u32, top: i64) {
-        let view = self.views.entry(city).or_insert_with(|| View::of(city));
-        view.lookers += 1;
-        view.rank = view.rank.min(rank);
-        view.top = view.top.max(top);
+        let at = self.number(city);
+        let crowd = &mut self.crowds[at];
+        if crowd.lookers == 0 {
+            self.looked_at.push(at as u32);
+        }
+        crowd.lookers += 1;
+        crowd.rank = crowd.rank.min(rank);
+        crowd.top = crowd.top.max(top);
+    }
+
+    /// Where the view of a city stands, or that of all.
+    #[inline]
+    fn number(&self, city: Option<CityIx>) -> usize {
+        city.map_or(self.views.len() - 1, CityIx::at)
     }
 
     /// Whether it shows a city, or all cities together.
     #[inline]
     pub fn shows(&self, city: Option<CityIx>) -> bool {
-        !self.views.is_empty() && self.views.contains_key(&city)
-    }
-
-    /// A city that it shows, if there is anything behind screen number `screen`.
-    pub fn view<S: Standing>(
-        &mut self,
-        index: &Index,
-        standing: &S,
-        city: Option<CityIx>,
-        screen: usize,
-    ) -> Option<&mut View> {
-        let view = self.views.get_mut(&city)?;
-        while screen >= view.ends.len() {
-            if !view.look_further(index, standing, &self.ceiling) {
-                return None;
-            }
-        }
-        Some(view)
+        self.views[self.number(city)].is_some()
     }
 
     /// The best real salary from a screen on, as far as it is known; `None` if there is
     /// nothing.
     pub fn top_real(&self, index: &Index, city: Option<CityIx>, screen: usize) -> Option<i64> {
-        let view = self.views.get(&city)?;
+        let view = self.views[self.number(city)].as_deref()?;
         let shown = view.ends.get(screen).map(|ends| ends.top_real);
         let found = || view.found.iter().map(|sight| sight.at.real).max();
         shown.or_else(|| found().max(view.unseen(index)))
     }
+
+    /// Takes out the view of a city that it shows, to be put back.
+    pub fn take(&mut self, city: Option<CityIx>) -> Option<Box<View>> {
+        let at = self.number(city);
+        self.views[at].take()
+    }
+
+    /// Puts it back.
+    pub fn put_back(&mut self, view: Box<View>) {
+        let at = self.number(view.city);
+        self.views[at] = Some(view);
+    }
+
+    /// The best level of any who look through it, by skill.
+    pub fn ceiling(&self) -> &Levels {
+        &self.ceiling
+    }
 }
 
 impl View {
-    fn of(city: Option<CityIx>) -> Self {
+    fn of(city: Option<CityIx>, crowd: Crowd) -> Self {
         Self {
             city,
-            lookers: 0,
-            rank: u32::MAX,
-            top: i64::MIN,
+            crowd,
             looked_through: 0,
             cells: Vec::new(),
             found: Vec::new(),
@@ -203,6 +244,22 @@ impl View {
         self.tops(index).get(self.looked_through).map(|top| top.real)
     }
 
+    /// Shows so much that there is something behind screen number `screen`; false if nothing is.
+    pub fn reaches<S: Standing>(
+        &mut self,
+        index: &Index,
+        standing: &S,
+        best: &Levels,
+        screen: usize,
+    ) -> bool {
+        while screen >= self.ends.len() {
+            if !self.look_further(index, standing, best) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Shows at least one screen more; false if there is nothing more to show.
     fn look_further<S: Standing>(&mut self, index: &Index, standing: &S, best: &Levels) -> bool {
         let (tops, shown) = (self.tops(index), self.ends.len());
@@ -213,7 +270,7 @@ impl View {
             }
             let end = tops.len().min(self.looked_through + step);
             for top in &tops[self.looked_through..end] {
-                if top.bottom <= self.top {
+                if top.bottom <= self.crowd.top {
                     self.look_through(index, top, best);
                 }
             }
@@ -243,7 +300,7 @@ impl View {
     /// goes next, and takes no branches on what it waits for.
     fn look_at_cells<S: Standing>(&mut self, index: &Index, standing: &S) {
         let mut cells = std::mem::take(&mut self.cells);
-        let best = |fit: u32| Key::new(index.terms().score(fit, 0, true), self.rank);
+        let best = |fit: u32| Key::new(index.terms().score(fit, 0, true), self.crowd.rank);
         let mut open = 0;
         for at in 0..cells.len() {
             if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {
@@ -265,7 +322,7 @@ impl View {
                 standing.expect(places.start);
             }
             let cell = &index.cells[*cell as usize];
-            find(&mut self.found, cell, index, standing, best(*fit), self.top);
+            find(&mut self.found, cell, index, standing, best(*fit), self.crowd.top);
         }
         cells.clear();
         self.cells = cells;
@@ -309,6 +366,25 @@ impl View {
     }
 }
 
+/// Asks for the memory in which the workers after the first of a group are described.
+fn expect_worker(index: &Index, group: &[Question]) {
+    if let Some(ahead) = group.get(2 * AHEAD) {
+        prefetch(&index.problem.workers, ahead.worker as usize);
+        index.ranks.expect_worker(ahead.worker);
+    }
+    if let Some(ahead) = group.get(AHEAD) {
+        let worker = &index.problem.workers[ahead.worker as usize].worker;
+        prefetch(std::slice::from_ref(&**worker), 0);
+        prefetch(std::slice::from_ref(&worker.skills), 0);
+        prefetch(std::slice::from_ref(&worker.mobility), 0);
+    }
+    if let Some(ahead) = group.get(AHEAD / 2) {
+        let skills = &index.problem.workers[ahead.worker as usize].worker.skills;
+        prefetch(skills, 0);
+        prefetch(skills, skills.len().saturating_sub(1));
+    }
+}
+
 /// Adds the places of a cell that take somebody with that key and pay no more than `top`.
 fn find<S: Standing>(
     found: &mut Vec<Sight>,
@@ -345,7 +421,7 @@ mod tests {
     /// and not one too low. Method: every border between screens.
     #[test]
     fn first_screen_that_pays_little_enough() {
-        let mut view = View::of(None);
+        let mut view = View::of(None, Crowd::NOBODY);
         for bottom_real in [90, 70, 70, 40] {
             let (top_salary, top_real) = (bottom_real + 9, bottom_real + 9);
             view.ends.push(Ends { top_salary, top_real, bottom_real });

@@ -33,6 +33,7 @@ mod demand;
 mod engine;
 mod fitting;
 mod frozen;
+mod glance;
 mod hash;
 mod index;
 mod kernels;

@@ -55,8 +55,9 @@ impl Floors {
 
 /// See the module.
 pub(super) struct Seats {
-    /// By worker: the place held, and its value to the worker.
+    /// By worker: the place held.
     place_of: Vec<u32>,
+    /// By worker: what it is worth to her; of nobody while that is not kept.
     value_of: Vec<i64>,
     /// By place: the keys held, worst first; and the least key that fails, which is
     /// that of the worst once the openings are full.
@@ -75,6 +76,8 @@ pub(super) struct Seats {
     /// `TARGETS`: by place, whether its next slot is behind all that a full set around it
     /// holds. While workers propose, what is closed stays closed.
     closed: Vec<bool>,
+    /// Places whose cutoffs have changed since somebody last asked, if anybody does.
+    changed: Option<Vec<u32>>,
 }
 
 impl Seats {
@@ -102,6 +105,7 @@ impl Seats {
             id_rank: Vec::new(),
             by_id: Vec::new(),
             closed: Vec::new(),
+            changed: None,
         };
         seats.prepare_marks(index);
         for place in 0..problem.vacancies.len() as u32 {
@@ -192,14 +196,45 @@ impl Seats {
         (place != NOWHERE && place != GONE).then_some(place)
     }
 
+    /// From now on does not keep what places are worth to those who hold them.
+    pub fn forget_values(&mut self) {
+        self.value_of = Vec::new();
+    }
+
     /// What each worker holds is worth to her.
     pub fn set_values(&mut self, values: Vec<i64>) {
         self.value_of = values;
     }
 
+    fn set_value(&mut self, w: u32, value: i64) {
+        if let Some(known) = self.value_of.get_mut(w as usize) {
+            *known = value;
+        }
+    }
+
     /// The own cutoff of `place`: who has a key above it gets in.
     pub fn cutoff(&self, place: u32) -> Key {
         self.own[place as usize]
+    }
+
+    /// From now on, tells which cutoffs change.
+    pub fn watch(&mut self) {
+        self.changed = Some(Vec::new());
+    }
+
+    /// Tells it no more.
+    pub fn watch_no_more(&mut self) {
+        self.changed = None;
+    }
+
+    /// Places whose cutoffs have changed since this was last called, some of them repeatedly.
+    pub fn changed(&mut self) -> Vec<u32> {
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The least cutoff of the block around a place.
+    pub fn block_floor(&self, place: u32) -> Key {
+        self.blocks[(place / BLOCK) as usize]
     }
 
     /// Whether the openings at `place` are full.
@@ -255,13 +290,35 @@ impl Seats {
         self.admits(index, place, key, bar)
     }
 
+    /// Somebody will enter these places soon, and displace who is last there.
+    pub fn expect_newcomers(&self, index: &Index, places: impl Iterator<Item = u32> + Clone) {
+        for place in places.clone() {
+            let at = place as usize;
+            prefetch(&self.held, at);
+            prefetch(&self.own, at);
+            prefetch(&self.openings, at);
+            prefetch(&index.places, at);
+        }
+        for place in places.clone() {
+            let cell = index.places[place as usize].cell as usize;
+            prefetch(&self.cells.keys, cell);
+            prefetch(&index.cells, cell);
+            prefetch(self.held[place as usize].as_slice(), 0);
+            index.ranks.expect_worker_at(self.own[place as usize].rank());
+        }
+        for place in places {
+            let last = index.ranks.drawn_worker(self.own[place as usize].rank());
+            last.inspect(|w| prefetch(&self.place_of, *w as usize));
+        }
+    }
+
     /// Lets worker `w`, who holds nothing, take an offer that stands. Returns the worker
     /// who is displaced.
     pub fn enter(&mut self, index: &Index, w: u32, offer: Offer) -> Option<u32> {
         let Offer { place, value, key } = offer;
         debug_assert!(self.place_of(w).is_none());
         self.place_of[w as usize] = place;
-        self.value_of[w as usize] = value;
+        self.set_value(w, value);
         if self.sets.is_empty() && self.is_filled(place) {
             return self.replace_worst(index, place, key);
         }
@@ -326,7 +383,7 @@ impl Seats {
         self.mark(index, place, key, false);
         self.held[place as usize].retain(|held| held.0 != key);
         self.place_of[w as usize] = NOWHERE;
-        self.value_of[w as usize] = i64::MIN;
+        self.set_value(w, i64::MIN);
         self.refresh(index, place);
         Some(place)
     }
@@ -360,7 +417,7 @@ impl Seats {
         self.held[place as usize].pop();
         let w = index.ranks.worker_at(key.rank());
         self.place_of[w as usize] = NOWHERE;
-        self.value_of[w as usize] = i64::MIN;
+        self.set_value(w, i64::MIN);
         self.refresh(index, place);
         Some(w)
     }
@@ -372,7 +429,7 @@ impl Seats {
         drop(worst);
         let w = index.ranks.worker_at(displaced.rank());
         self.place_of[w as usize] = NOWHERE;
-        self.value_of[w as usize] = i64::MIN;
+        self.set_value(w, i64::MIN);
         self.refresh(index, place);
         Some(w)
     }
@@ -418,6 +475,9 @@ impl Seats {
             Key::NONE
         };
         let old = std::mem::replace(&mut self.own[place as usize], cutoff);
+        if let Some(changed) = &mut self.changed {
+            changed.push(place);
+        }
         self.refresh_block(place / BLOCK, old, cutoff);
         let cell = index.places[place as usize].cell;
         if cell == NOWHERE || cutoff == old {

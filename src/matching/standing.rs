@@ -1,5 +1,5 @@
-//! What a search has to know of who holds what, while a clearing goes on (`seats`) or when
-//! it is over (`frozen`).
+//! What a search has to know of who holds what, while a clearing goes on (`seats`, or a
+//! `glance` at them) or when it is over (`frozen`).
 
 use super::index::Index;
 use super::key::{Bid, Key, Worth};

@@ -5,9 +5,8 @@ use super::super::key::{Key, Worth};
 use super::super::outcome::Offer;
 
 /// A worker's best few offers, best first.
-#[derive(Clone, Copy)]
 pub(in crate::matching) struct Menu {
-    offers: [(Worth, Offer); Menu::ROOM],
+    offers: [(Worth, Found); Menu::ROOM],
     len: usize,
     /// How many are wanted.
     room: usize,
@@ -15,21 +14,37 @@ pub(in crate::matching) struct Menu {
     threshold: Worth,
 }
 
+/// An offer but for its value.
+#[derive(Clone, Copy)]
+struct Found {
+    place: u32,
+    key: Key,
+}
+
 impl Menu {
     /// Offers that a search brings home, at most.
     pub const ROOM: usize = 22;
 
-    const BLANK: (Worth, Offer) =
-        (Worth::NOTHING, Offer { place: NOWHERE, value: i64::MIN, key: Key::NONE });
+    /// No offers yet, and room for `room`.
+    pub fn new(room: usize) -> Self {
+        let blank = (Worth::NOTHING, Found { place: NOWHERE, key: Key::NONE });
+        Self { offers: [blank; Self::ROOM], len: 0, room, threshold: Worth::NOTHING }
+    }
 
-    /// No offers yet, room for `room` that are worth more than `held`.
-    pub fn new(room: usize, held: Worth) -> Self {
-        Self { offers: [Self::BLANK; Self::ROOM], len: 0, room, threshold: held }
+    /// No offers any more; those to come are worth more than `held`.
+    pub fn clear(&mut self, held: Worth) {
+        self.len = 0;
+        self.threshold = held;
     }
 
     /// The offers, best first.
     pub fn offers(&self) -> impl DoubleEndedIterator<Item = Offer> + '_ {
-        self.offers[..self.len].iter().map(|(_, offer)| *offer)
+        let offer = |(worth, found): &(Worth, Found)| Offer {
+            place: found.place,
+            value: worth.value,
+            key: found.key,
+        };
+        self.offers[..self.len].iter().map(offer)
     }
 
     /// Whether there is no offer.
@@ -61,11 +76,28 @@ impl Basket for Menu {
         let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
         let end = self.len.min(self.room - 1);
         self.offers.copy_within(at..end, at + 1);
-        self.offers[at] = (worth, offer);
+        self.offers[at] = (worth, Found { place: offer.place, key: offer.key });
         self.len = end + 1;
         if self.is_full() {
             self.threshold = self.offers[self.len - 1].0;
         }
+    }
+}
+
+/// The best offer, if any is worth more than something.
+pub(super) struct Best {
+    pub offer: Option<Offer>,
+    pub threshold: Worth,
+}
+
+impl Basket for Best {
+    #[inline]
+    fn threshold(&self) -> Worth {
+        self.threshold
+    }
+
+    fn take(&mut self, worth: Worth, offer: Offer) {
+        (self.offer, self.threshold) = (Some(offer), worth);
     }
 }
 

@@ -28,7 +28,7 @@ use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
-use menu::{All, Basket};
+use menu::{All, Basket, Best};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -142,7 +142,7 @@ impl Scratch {
             levels: vec![0; index.skills.max(1)],
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
-            lens: Lens::default(),
+            lens: Lens::among(index.quarters.len()),
             fits: vec![(0, None); index.fitting.profiles.len()],
             moves: Moves::among(index.quarters.len()),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
@@ -176,21 +176,33 @@ impl Scratch {
     }
 }
 
-/// The query itself, for the best `room` offers. It reads index and standing and writes
-/// only its scratch, so that several threads may ask at once.
+/// The query itself: fills the menu. It reads index and standing and writes only its
+/// scratch and the menu, so that several threads may ask at once.
 pub(super) fn demand<S: Standing>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
     question: Question,
-    room: usize,
-) -> Menu {
-    let held = standing.worth_of(index, question.worker);
-    search(index, standing, scratch, question, Menu::new(room, held))
+    menu: &mut Menu,
+) {
+    menu.clear(standing.worth_of(index, question.worker));
+    search(index, standing, scratch, question, menu);
 }
 
-/// The same for workers who have the same skills, in a layout to which nothing was added:
-/// what is made of each menu, in their order.
+/// The best offer that worker `w` would rather have than what she holds.
+pub(super) fn best<S: Standing>(
+    index: &Index,
+    standing: &S,
+    scratch: &mut Scratch,
+    w: u32,
+) -> Option<Offer> {
+    let mut best = Best { offer: None, threshold: standing.worth_of(index, w) };
+    search(index, standing, scratch, Question::of(w), &mut best);
+    best.offer
+}
+
+/// `demand` for workers who have the same skills, in a layout to which nothing was added:
+/// what is made of each menu of `room` offers, in their order.
 pub(super) fn demand_together<S: Standing, T>(
     index: &Index,
     standing: &S,
@@ -200,7 +212,11 @@ pub(super) fn demand_together<S: Standing, T>(
     made_of: impl Fn(&Menu) -> T,
 ) -> Vec<T> {
     scratch.focus(index, group);
-    let answer = |question: &Question| made_of(&demand(index, standing, scratch, *question, room));
+    let mut menu = Menu::new(room);
+    let answer = |question: &Question| {
+        demand(index, standing, scratch, *question, &mut menu);
+        made_of(&menu)
+    };
     let answers = group.iter().map(answer).collect();
     scratch.blur();
     answers
@@ -215,8 +231,9 @@ pub(super) fn demand_all<S: Standing>(
     w: u32,
     threshold: Worth,
 ) -> Vec<Offer> {
-    let all = All { offers: Vec::new(), threshold };
-    search(index, standing, scratch, Question::of(w), all).offers
+    let mut all = All { offers: Vec::new(), threshold };
+    search(index, standing, scratch, Question::of(w), &mut all);
+    all.offers
 }
 
 fn search<S: Standing, B: Basket>(
@@ -224,8 +241,8 @@ fn search<S: Standing, B: Basket>(
     standing: &S,
     scratch: &mut Scratch,
     Question { worker: w, below }: Question,
-    basket: B,
-) -> B {
+    basket: &mut B,
+) {
     scratch.counters.queries += 1;
     let worker = &*index.problem.workers[w as usize].worker;
     scratch.open(index, worker);
@@ -247,10 +264,9 @@ fn search<S: Standing, B: Basket>(
         Some(_) => search.walk_ranking(),
         None => search.search(),
     }
-    let (basket, evaluations) = (search.basket, search.evaluations);
+    let evaluations = search.evaluations;
     scratch.counters.evaluations += evaluations;
     scratch.close(worker);
-    basket
 }
 
 /// One query.
@@ -266,7 +282,7 @@ struct Search<'e, 'p, S, B> {
     away: Away,
     /// Nothing that is worth more takes her.
     below: i64,
-    basket: B,
+    basket: &'e mut B,
     evaluations: u64,
 }
 
@@ -529,21 +545,20 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             } else if open & 1 == 0 {
                 from += open.trailing_zeros();
             } else {
-                self.evaluate(from, &index.places[from as usize], &locality);
+                self.evaluate(from, &index.places[from as usize], &locality, shortfall);
                 from += 1;
             }
         }
     }
 
-    /// One place, to the last unit.
-    fn evaluate(&mut self, place: u32, at: &Place, locality: &Locality) {
+    /// One place, to the last unit; she would have that shortfall there.
+    fn evaluate(&mut self, place: u32, at: &Place, locality: &Locality, shortfall: i64) {
         let Some(fit) = self.accepted_fit(at.profile) else { return };
         let value = at.real - locality.annual + self.terms.fit_worth(fit);
         if Worth::new(value, at.rank) <= self.basket.threshold() || value > self.below {
             return;
         }
         self.evaluations += 1;
-        let shortfall = Terms::shortfall_bp(locality.asking, at.salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
         self.consider_against(place, value, key, locality.bar);
     }

@@ -28,12 +28,13 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     }
 
     pub(super) fn search_view(&mut self, city: Option<CityIx>, at: usize) {
-        let mut lens = std::mem::take(&mut self.scratch.lens);
-        let next = lens.view(self.index, self.standing, city, at).and_then(|view| match city {
-            Some(city) => self.search_city_view(view, city, at),
-            None => self.search_whole_view(view, at),
-        });
-        self.scratch.lens = lens;
+        let Some(mut view) = self.scratch.lens.take(city) else { return };
+        let next = match city {
+            _ if !view.reaches(self.index, self.standing, self.scratch.lens.ceiling(), at) => None,
+            Some(city) => self.search_city_view(&mut view, city, at),
+            None => self.search_whole_view(&mut view, at),
+        };
+        self.scratch.lens.put_back(view);
         if let Some(next) = next {
             self.open_view(city, next);
         }
@@ -130,7 +131,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let own = self.standing.own(sight.place..sight.place + 1)[0];
         let unseen = mutants::active("full-city-unseen");
         if key > own && (key >= locality.bar.key || unseen) {
-            self.evaluate(sight.place, &sight.at, locality);
+            self.evaluate(sight.place, &sight.at, locality, shortfall);
         } else {
             view.note(at, lane, own.max(locality.bar.key));
         }

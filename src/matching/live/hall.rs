@@ -1,6 +1,6 @@
 //! Who holds what, and the two kinds of steps: workers propose, vacancies recruit.
 
-use super::super::demand::{Question, Scratch, demand};
+use super::super::demand::{Scratch, best};
 use super::super::index::{Index, NOWHERE};
 use super::super::key::{Key, Worth};
 use super::super::outcome::{Counters, Matching, Offer, Recruit};
@@ -103,7 +103,7 @@ impl Hall {
         let displaced = self.enter(index, w, offer);
         assert!(displaced.is_none(), "her place is still free");
         self.recruiting.improved(index, w, offer.value);
-        let settled = demand(index, &self.seats, &mut self.scratch, Question::of(w), 1).is_empty();
+        let settled = best(index, &self.seats, &mut self.scratch, w).is_none();
         if !settled {
             self.remove_worker(index, w);
         }
@@ -115,8 +115,7 @@ impl Hall {
     pub fn propose(&mut self, index: &Index, worker: u32) {
         let mut proposer = Some(worker);
         while let Some(w) = proposer {
-            let offer =
-                demand(index, &self.seats, &mut self.scratch, Question::of(w), 1).offers().next();
+            let offer = best(index, &self.seats, &mut self.scratch, w);
             proposer = offer.and_then(|offer| self.enter(index, w, offer));
             let value = offer.map_or(i64::MIN, |offer| offer.value);
             self.recruiting.changed(index, w, value);

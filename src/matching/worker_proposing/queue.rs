@@ -8,47 +8,62 @@ use super::super::key::{Ranks, inverse};
 use crate::domain::Mobility;
 use std::vec::IntoIter;
 
-/// Workers who ask at once. In a larger batch more of them find that somebody of the
+/// Workers who ask at once, at most. In a larger batch more of them find that somebody of the
 /// same batch was there first; in a smaller one fewer of a craft are side by side.
-const BATCH: usize = 4_096;
+const BATCH: usize = 8_192;
+/// In a small market it is one in so many of all, and [`BATCH_MIN`] at least.
+const BATCH_ONE_IN: usize = 16;
+const BATCH_MIN: usize = 64;
 /// At most so many share a lens, so that threads share the work.
-const GROUP: usize = 512;
-/// Who must ask again waits until one in so many of all workers must.
+const GROUP: usize = 2_048;
+/// Who looks at home alone and must ask again waits until one in so many of all workers must.
 const AGAIN_ONE_IN: usize = 10;
+/// Who looks farther waits until all have asked, and fewer than one in so many of all others
+/// must ask again.
+const FEW_ONE_IN: usize = 1_000;
 
 /// All who have to ask.
 pub(super) struct Queue {
+    /// Workers who ask at once.
+    batch: usize,
     /// By worker: her place in the order.
     turns: Vec<u32>,
     /// Those who have not asked, in their order.
     newcomers: IntoIter<u32>,
     /// Those who ask again, in their order.
     waiting: IntoIter<Question>,
-    /// Those who will ask again.
+    /// Those who will ask again and look at home alone.
     again: Vec<Question>,
+    /// Those who will ask again and look farther. Their searches are the dearest, so they wait
+    /// longer, and are more of each craft then.
+    far: Vec<Question>,
+    /// The first in the order who looks farther than home.
+    first_far: u32,
 }
 
 impl Queue {
-    pub fn of(order: Vec<u32>) -> Self {
-        let (waiting, again) = Default::default();
-        Self { turns: inverse(&order), newcomers: order.into_iter(), waiting, again }
+    /// All in their order; those from number `first_far` on look farther than home.
+    pub fn of(order: Vec<u32>, first_far: u32) -> Self {
+        let (waiting, again, far) = Default::default();
+        let batch = (order.len() / BATCH_ONE_IN).clamp(BATCH_MIN, BATCH);
+        let turns = inverse(&order);
+        Self { batch, turns, newcomers: order.into_iter(), waiting, again, far, first_far }
     }
 
     /// The next batch, and how many in it ask for the first time.
     pub fn next(&mut self) -> (Vec<Question>, u64) {
-        let enough = self.again.len() * AGAIN_ONE_IN > self.turns.len();
-        let is_last = self.newcomers.as_slice().is_empty();
-        if self.waiting.as_slice().is_empty() && (enough || is_last) {
-            let mut again = std::mem::take(&mut self.again);
+        if self.waiting.as_slice().is_empty() {
+            let mut again = self.take_again();
             again.sort_unstable_by_key(|question| self.turns[question.worker as usize]);
             self.waiting = again.into_iter();
         }
-        let batch: Vec<Question> = self.waiting.by_ref().take(BATCH).collect();
+        let batch: Vec<Question> = self.waiting.by_ref().take(self.batch).collect();
         if !batch.is_empty() {
             return (batch, 0);
         }
-        let batch: Vec<Question> = self.newcomers.by_ref().take(BATCH).map(Question::of).collect();
-        if batch.len() < BATCH {
+        let batch: Vec<Question> =
+            self.newcomers.by_ref().take(self.batch).map(Question::of).collect();
+        if batch.len() < self.batch {
             // The last of them: no need to keep the memory.
             self.newcomers = Vec::new().into_iter();
         }
@@ -56,10 +71,36 @@ impl Queue {
         (batch, newcomers)
     }
 
+    /// Those whose turn it is to ask again, if they need wait no longer.
+    fn take_again(&mut self) -> Vec<Question> {
+        let (waiting, all) = (self.again.len(), self.turns.len());
+        let all_have_asked = self.newcomers.as_slice().is_empty();
+        let are_few = waiting * FEW_ONE_IN < all;
+        if waiting * AGAIN_ONE_IN <= all && !all_have_asked {
+            return Vec::new();
+        }
+        let mut again = std::mem::take(&mut self.again);
+        if all_have_asked && are_few {
+            again.append(&mut self.far);
+        }
+        again
+    }
+
     /// Takes those who must ask again.
     pub fn come_again(&mut self, workers: Vec<Question>) {
-        self.again.extend(workers);
+        for question in workers {
+            match self.turns[question.worker as usize] < self.first_far {
+                true => self.again.push(question),
+                false => self.far.push(question),
+            }
+        }
     }
+}
+
+/// How many in the order look at home alone: they come first.
+pub(super) fn first_far(problem: &Problem, order: &[u32]) -> u32 {
+    let mobility = |w: &u32| &problem.workers[*w as usize].worker.mobility;
+    order.partition_point(|w| *mobility(w) == Mobility::HomeOnly) as u32
 }
 
 /// Those of one craft who stand side by side.
@@ -98,4 +139,27 @@ fn turn(problem: &Problem, ranks: &Ranks, crafts: &Crafts, w: u32) -> Turn {
         Mobility::Any => u32::MAX,
     };
     (near, crafts.of_worker(w), !levels, ranks.worker(w))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: who looks farther than home asks again when nobody else has to, and everybody who
+    /// asks again does so in the order. Method: a hundred workers, two batches; four ask again.
+    #[test]
+    fn who_looks_far_waits_longest() {
+        let mut queue = Queue::of((0..100).rev().collect(), 60);
+        let mut next = || {
+            let (batch, newcomers) = queue.next();
+            let workers: Vec<u32> = batch.iter().map(|question| question.worker).collect();
+            if newcomers == 64 {
+                queue.come_again([5, 3, 70, 90].map(Question::of).into());
+            }
+            (workers, newcomers)
+        };
+        assert_eq!(next(), ((36..100).rev().collect(), 64));
+        assert_eq!(next(), ((0..36).rev().collect(), 36));
+        assert_eq!([next(), next(), next()], [(vec![90, 70], 0), (vec![5, 3], 0), (vec![], 0)]);
+    }
 }

@@ -3,11 +3,29 @@
 use super::super::crew::map;
 use super::super::demand::{Menu, Question, Scratch, demand};
 use super::super::index::Index;
+use super::super::kernels::prefetch;
 use super::super::key::Key;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
+use super::super::standing::Standing;
 use crate::mutants;
-use std::collections::BinaryHeap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// A batch is contested if so many in a hundred of it hold nothing and must ask again.
+const CONTESTED_PERCENT: usize = 80;
+/// So many propose side by side: whom they concern lies all over the memory, and while the
+/// processor waits for what the first needs it fetches what the others do.
+const HANDFUL: usize = 16;
+/// So many of the offers of each are fetched.
+const AHEAD: usize = 12;
+
+/// A batch that has asked, and what each in it was told.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub batch: Vec<Question>,
+    pub hands: Vec<Hand>,
+}
 
 /// What a worker holds of a menu: the offer that she has taken, if any, and those that she has
 /// not made use of, the best last.
@@ -49,13 +67,55 @@ impl Kept {
     }
 }
 
+/// What somebody is about to propose; the best real salary comes first, at one place the best
+/// key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Proposal {
+    real: i64,
+    key: Key,
+    place: u32,
+    worker: u32,
+}
+
+/// Those about to propose. Most come at once, before the first of them proposes.
+#[derive(Default)]
+struct Line {
+    /// Who came at once, the best last.
+    first: Vec<Proposal>,
+    is_sorted: bool,
+    /// Who came later.
+    later: BinaryHeap<Proposal>,
+}
+
+impl Line {
+    fn push(&mut self, proposal: Proposal) {
+        match self.is_sorted {
+            true => self.later.push(proposal),
+            false => self.first.push(proposal),
+        }
+    }
+
+    /// The best.
+    fn next(&mut self) -> Option<Proposal> {
+        if !self.is_sorted {
+            self.first.sort_unstable();
+            self.is_sorted = true;
+        }
+        if self.later.peek() > self.first.last() {
+            return self.later.pop();
+        }
+        let next = self.first.pop();
+        self.is_sorted = next.is_some();
+        next
+    }
+}
+
 /// See the module.
 pub(super) struct Table {
     /// By worker: the offers of her hand, and whether she may ask for more.
     offers: Vec<Vec<Kept>>,
     may_ask: Vec<bool>,
-    /// Those about to propose, the best real salary on top, at one place the best key.
-    proposers: BinaryHeap<(i64, Key, u32)>,
+    line: Line,
     proposals: u64,
 }
 
@@ -65,7 +125,7 @@ impl Table {
         Self {
             offers: vec![Vec::new(); workers],
             may_ask: vec![false; workers],
-            proposers: BinaryHeap::new(),
+            line: Line::default(),
             proposals: 0,
         }
     }
@@ -75,45 +135,99 @@ impl Table {
         self.proposals
     }
 
-    /// What a batch has been told.
-    pub fn take_all(&mut self, batch: &[Question], hands: impl Iterator<Item = Hand>) {
-        for (question, hand) in batch.iter().zip(hands) {
-            self.take(question.worker, hand);
-        }
-    }
-
-    /// Whether a worker holds nothing and will ask again.
-    pub fn waits(&self, seats: &Seats, w: u32) -> bool {
-        self.may_ask[w as usize] && seats.place_of(w).is_none()
-    }
-
-    /// The batch proposes, and whoever is displaced, until all hold something or have
-    /// nothing left. Returns who must ask again. With `scratch` nobody must: who has
-    /// nothing left asks at once, and proposes before anybody else does.
+    /// A batch proposes, and whoever is displaced, until all hold something or have nothing
+    /// left. Returns who must ask again. In a contested batch they do so at once.
     pub fn settle(
         &mut self,
         index: &Index,
         seats: &mut Seats,
-        mut scratch: Option<&mut Scratch>,
-        batch: &[Question],
+        scratch: &mut Scratch,
+        Asked { batch, hands }: Asked,
+    ) -> Vec<Question> {
+        for (question, hand) in batch.iter().zip(hands) {
+            self.take(question.worker, hand);
+        }
+        let free = batch.iter().rev().map(|question| question.worker).collect();
+        let again = self.propose_all(index, seats, free);
+        let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
+        if turns.len() * 100 <= batch.len() * CONTESTED_PERCENT {
+            return again;
+        }
+        let (mut at_once, again): (Vec<Question>, _) =
+            again.into_iter().partition(|question| turns.contains_key(&question.worker));
+        at_once.sort_unstable_by_key(|question| Reverse(turns[&question.worker]));
+        self.ask_at_once(index, seats, scratch, at_once);
+        again
+    }
+
+    /// Those of a batch who hold nothing and may ask again, with their turns in it.
+    fn waiting(&self, seats: &Seats, batch: &[Question]) -> impl Iterator<Item = (u32, usize)> {
+        let workers = batch.iter().map(|question| question.worker).zip(0..);
+        workers.filter(|(w, _)| self.may_ask[*w as usize] && seats.place_of(*w).is_none())
+    }
+
+    /// Some ask, the last of them first, each after the one before has proposed; and so do
+    /// those whom they leave without an offer.
+    fn ask_at_once(
+        &mut self,
+        index: &Index,
+        seats: &mut Seats,
+        scratch: &mut Scratch,
+        mut questions: Vec<Question>,
+    ) {
+        let mut menu = Menu::new(Menu::ROOM);
+        while let Some(question) = questions.pop() {
+            demand(index, seats, scratch, question, &mut menu);
+            self.take(question.worker, Hand::of(&menu));
+            let best = self.best(index, question.worker);
+            let displaced = best.and_then(|best| self.propose(index, seats, best));
+            questions.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
+        }
+    }
+
+    /// Who is free lines up and proposes, the last of them first, and whoever is displaced, as
+    /// long as they have offers. Returns who must ask again.
+    fn propose_all(
+        &mut self,
+        index: &Index,
+        seats: &mut Seats,
+        mut free: Vec<u32>,
     ) -> Vec<Question> {
         let mut again = Vec::new();
-        let mut free: Vec<u32> = batch.iter().rev().map(|question| question.worker).collect();
         loop {
-            while let Some(w) = free.pop() {
-                let Err(last) = self.line_up(index, seats, w) else { continue };
-                let Some(last) = last.filter(|_| self.may_ask[w as usize]) else { continue };
-                let question = Question { worker: w, below: last.below(index, w) };
-                let Some(scratch) = scratch.as_deref_mut() else {
-                    again.push(question);
-                    continue;
-                };
-                let menu = demand(index, seats, scratch, question, Menu::ROOM);
-                self.take(w, Hand::of(&menu));
-                free.extend(self.propose(index, seats, w));
+            while !free.is_empty() {
+                let handful = free.split_off(free.len().saturating_sub(HANDFUL));
+                self.expect(index, seats, &handful);
+                again.extend(
+                    handful.into_iter().rev().filter_map(|w| self.line_up(index, seats, w)),
+                );
             }
-            let Some((_, _, w)) = self.proposers.pop() else { return again };
-            free.extend(self.propose(index, seats, w));
+            let next = || self.line.next();
+            let handful: Vec<Proposal> = std::iter::from_fn(next).take(HANDFUL).collect();
+            if handful.is_empty() {
+                return again;
+            }
+            seats.expect_newcomers(index, handful.iter().map(|proposal| proposal.place));
+            for proposal in handful {
+                free.extend(self.propose(index, seats, proposal));
+            }
+        }
+    }
+
+    /// These will be lined up soon.
+    fn expect(&self, index: &Index, seats: &Seats, workers: &[u32]) {
+        for w in workers {
+            prefetch(&self.offers, *w as usize);
+            index.ranks.expect_worker(*w);
+        }
+        for w in workers {
+            let kept = &self.offers[*w as usize];
+            prefetch(kept, 0);
+            prefetch(kept, kept.len().saturating_sub(1));
+        }
+        for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
+            seats.expect(kept.place);
+            prefetch(&index.places, kept.place as usize);
         }
     }
 
@@ -130,33 +244,38 @@ impl Table {
         self.may_ask[w as usize] = hand.may_ask;
     }
 
-    /// Lines a worker up with the best of her offers that still stands. If none does: the last
-    /// of them. What is worth more takes her no more.
-    fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Result<(), Option<Kept>> {
-        let kept = &mut self.offers[w as usize];
-        let mut last = None;
-        while let Some(best) = kept.last() {
-            let key = best.key(index, w);
-            if seats.takes(index, best.place, key) {
-                self.proposers.push((index.places[best.place as usize].real, key, w));
-                return Ok(());
-            }
-            last = kept.pop();
-        }
-        *kept = Vec::new();
-        Err(last)
+    /// What she would propose, of what she holds in her hand.
+    fn best(&self, index: &Index, w: u32) -> Option<Proposal> {
+        let best = self.offers[w as usize].last()?;
+        let real = index.places[best.place as usize].real;
+        Some(Proposal { real, key: best.key(index, w), place: best.place, worker: w })
     }
 
-    /// A worker proposes where her best offer is; returns who is left without a match: she
-    /// herself if it is gone, whoever she displaces, or nobody.
-    fn propose(&mut self, index: &Index, seats: &mut Seats, w: u32) -> Option<u32> {
-        let best = *self.offers[w as usize].last()?;
-        let (place, key) = (best.place, best.key(index, w));
+    /// Lines a worker up with the best of her offers that still stands. If none does, returns
+    /// what she must ask, if there may be more: what is worth more than the last takes her no
+    /// more.
+    fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Question> {
+        let mut last = None;
+        while let Some(best) = self.best(index, w) {
+            if seats.takes(index, best.place, best.key) {
+                self.line.push(best);
+                return None;
+            }
+            last = self.offers[w as usize].pop();
+        }
+        self.offers[w as usize] = Vec::new();
+        let last = last.filter(|_| self.may_ask[w as usize])?;
+        Some(Question { worker: w, below: last.below(index, w) })
+    }
+
+    /// A worker proposes; returns who is left without a match: she herself if the offer is
+    /// gone, whoever she displaces, or nobody.
+    fn propose(&mut self, index: &Index, seats: &mut Seats, proposal: Proposal) -> Option<u32> {
+        let Proposal { key, place, worker, .. } = proposal;
         if !seats.takes(index, place, key) {
-            return Some(w);
+            return Some(worker);
         }
         self.proposals += 1;
-        // What it is worth to her is reckoned when all is done.
-        seats.enter(index, w, Offer { place, value: i64::MIN, key })
+        seats.enter(index, worker, Offer { place, value: i64::MIN, key })
     }
 }
