@@ -236,21 +236,7 @@ fn equal_postings_are_no_worse() {
 /// one, none of which is full itself. Method: a thousand vacancies in a capped city; count.
 #[test]
 fn a_full_city_refuses_at_once() {
-    let mut random = Random(5);
-    let mut geography = Geography::default();
-    common::add_city(&mut geography, 0.0, 0.0, 1000);
-    let asked =
-        Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
-    let workers = (0..9_000).map(|w| {
-        let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
-        Worker { skills: Box::new([level]), ..common::worker(w) }
-    });
-    let workers = workers.collect();
-    let vacancy =
-        |v| Vacancy { requirements: Box::new([asked]), openings: 4, ..common::vacancy(v) };
-    let settings = Settings { min_fit_bp: 0, ..Settings::default() };
-    let vacancies = (0..1_000).map(vacancy).collect();
-    let mut problem = common::problem(settings, geography, workers, vacancies);
+    let mut problem = of_one_skill(9_000, 1_000, |vacancy| vacancy.openings = 4);
     problem.sets = vec![CapSet { parent: None, capacity: 300 }];
     problem.set_of_city = vec![Some(0)];
     let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
@@ -260,29 +246,38 @@ fn a_full_city_refuses_at_once() {
 }
 
 /// Goal: who asks when all vacancies are held by stronger workers is told so, and need not find
-/// it out one by one. Method: one city, a hundred vacancies, the strongest ask first; count.
+/// it out one by one. Method: a hundred vacancies, no two of which pay the same, the strongest
+/// ask first; count.
 #[test]
 fn who_asks_is_told_what_is_full() {
-    let mut random = Random(6);
-    let mut geography = Geography::default();
-    common::add_city(&mut geography, 0.0, 0.0, 1000);
-    let asked =
-        Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
-    let workers = (0..2_000).map(|w| {
-        let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
-        Worker { skills: Box::new([level]), ..common::worker(w) }
-    });
-    let workers = workers.collect();
-    let vacancy = |v| {
-        let vacancy = common::vacancy(v);
-        Vacancy { requirements: Box::new([asked]), salary: vacancy.salary + v as i64, ..vacancy }
-    };
-    let settings = Settings { min_fit_bp: 0, ..Settings::default() };
-    let problem = common::problem(settings, geography, workers, (0..100).map(vacancy).collect());
+    let mut extra = 0..;
+    let problem = of_one_skill(2_000, 100, |vacancy| vacancy.salary += extra.next().unwrap_or(0));
     let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
     assert_eq!(cleared.matching.pairs().count(), 100);
     let queries = cleared.counters.queries;
     assert!(queries <= 2_500, "{queries} queries of 2,000 workers");
+}
+
+/// One city, workers who have one skill at any level, and vacancies that ask for it and take
+/// anybody, changed one by one.
+fn of_one_skill(workers: u64, vacancies: u64, mut change: impl FnMut(&mut Vacancy)) -> Problem {
+    let mut random = Random(5);
+    let mut geography = Geography::default();
+    common::add_city(&mut geography, 0.0, 0.0, 1000);
+    let asked =
+        Requirement { skill: SkillIx(0), weight: 1, desired_level: 100, minimum_level: None };
+    let worker = |w| {
+        let level = Level { skill: SkillIx(0), level: random.within(1, 100) as u8 };
+        Worker { skills: Box::new([level]), ..common::worker(w) }
+    };
+    let workers = (0..workers).map(worker).collect();
+    let vacancy = |v| {
+        let mut vacancy = Vacancy { requirements: Box::new([asked]), ..common::vacancy(v) };
+        change(&mut vacancy);
+        vacancy
+    };
+    let settings = Settings { min_fit_bp: 0, ..Settings::default() };
+    common::problem(settings, geography, workers, (0..vacancies).map(vacancy).collect())
 }
 
 fn hash(problem: &Problem, matching: &Matching) -> u64 {

@@ -8,7 +8,7 @@
 //!   vacancies that would take this worker now) over an `index` of the vacancies, and
 //!   `recruit` (the best workers who would come to this vacancy now) over a `roster` of
 //!   the workers; `seats` is what changes. Both sides' deferred acceptance are loops over
-//!   these two, with a `crew` of threads that ask;
+//!   these two, with a `crew` of threads that ask (workers at a `glance` of the seats);
 //! * [`choose`], [`cutoffs`]: the choice function and the cutoffs by definition;
 //! * [`certify`]: the check that ends every round, from the matching alone, in two
 //!   opinions: a search of everybody, and a sample pair by pair (`audit`);
