@@ -240,7 +240,8 @@ async fn callers_who_leave_end_their_runs() {
 
 /// Goal: a caller who does not read holds up nobody: the run ends, makes room and says why.
 /// Method: all places are taken by runs of more than a connection takes unread; a short run is
-/// let in all the same, and then the first is read to its end.
+/// let in all the same, and then all are read to their ends. One at least has been cut; others
+/// may have been slower, and are read before they would be.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_who_do_not_read_are_cut() {
     let stall = Duration::from_millis(300);
@@ -264,11 +265,20 @@ async fn callers_who_do_not_read_are_cut() {
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), admitted).await;
     drop(waited.expect("who does not read makes room"));
+    let (mut finished, mut cut) = (0, 0);
     for steps in unread {
-        refused_as(listen(steps).await, Code::ResourceExhausted, "SUBSCRIBER_STALLED", "");
+        let told = listen(steps).await;
+        if told.is_ok() {
+            finished += 1;
+        } else {
+            refused_as(told, Code::ResourceExhausted, "SUBSCRIBER_STALLED", "");
+            cut += 1;
+        }
     }
+    assert!(cut > 0, "a short run was let in because a long one was cut");
     let kept = server.listed().await;
-    assert!(kept.iter().all(|run| run.periods == 1), "what was not read to its end is not kept");
+    let kept = kept.iter().filter(|run| run.periods > 1).count();
+    assert_eq!(kept, finished, "what was not read to its end is not kept");
     server.stop().await;
 }
 
