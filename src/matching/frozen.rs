@@ -3,10 +3,9 @@
 
 use super::Problem;
 use super::index::Index;
-use super::kernels::prefetch;
 use super::key::{Bid, Key, Ranks, Worth};
 use super::outcome::Matching;
-use super::standing::{BLOCK, Standing};
+use super::standing::{BLOCK, Cutoffs, Standing};
 use crate::domain::CityIx;
 use crate::preferences::Pair;
 use std::ops::Range;
@@ -42,10 +41,8 @@ pub(super) struct Frozen<'m> {
     held: &'m [Held],
     /// By vacancy number: the least bid that fails.
     bars: &'m [Bid],
-    /// By place, block, cell: a key that is sure to fail.
-    own: Vec<Key>,
-    blocks: Vec<Key>,
-    cells: Vec<Key>,
+    /// Keys that are sure to fail.
+    cutoffs: Cutoffs,
 }
 
 impl<'m> Frozen<'m> {
@@ -58,7 +55,7 @@ impl<'m> Frozen<'m> {
         let inside = |range: &Range<u32>| range.start as usize..range.end as usize;
         let blocks = own.chunks(BLOCK as usize).map(least).collect();
         let cells = index.cells.iter().map(|cell| least(&own[inside(&cell.places)])).collect();
-        Self { held, bars, own, blocks, cells }
+        Self { held, bars, cutoffs: Cutoffs { own, blocks, cells } }
     }
 }
 
@@ -76,26 +73,7 @@ impl Standing for Frozen<'_> {
         Bid::new(key, place.rank) > self.bars[place.number as usize]
     }
 
-    fn own(&self, places: Range<u32>) -> &[Key] {
-        &self.own[places.start as usize..places.end as usize]
-    }
-
-    fn block_refuses(&self, place: u32, key: Key) -> bool {
-        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
-    }
-
-    #[inline]
-    fn cell_floor(&self, cell: u32) -> Key {
-        self.cells[cell as usize]
-    }
-
-    #[inline]
-    fn expect(&self, place: u32) {
-        prefetch(&self.own, place as usize);
-    }
-
-    #[inline]
-    fn expect_cell(&self, cell: u32) {
-        prefetch(&self.cells, cell as usize);
+    fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
     }
 }

@@ -4,20 +4,15 @@
 //! does, and what she is offered may be gone; she finds out when she proposes.
 
 use super::index::{Index, NOWHERE};
-use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth};
 use super::seats::Seats;
-use super::standing::{BLOCK, Standing};
+use super::standing::{BLOCK, Cutoffs, Standing};
 use crate::domain::CityIx;
 use crate::mutants;
-use std::ops::Range;
 
 /// See the module.
 pub(super) struct Glance {
-    /// By place, block, cell.
-    own: Vec<Key>,
-    blocks: Vec<Key>,
-    cells: Vec<Key>,
+    cutoffs: Cutoffs,
     /// By city: what must be beaten there, whatever the vacancy; of none if nothing is capped.
     cities: Vec<Bid>,
 }
@@ -26,13 +21,7 @@ impl Glance {
     /// As everything stands now; from now on the seats say what changes.
     pub fn at(index: &Index, seats: &mut Seats) -> Self {
         seats.watch();
-        let count = index.places.len() as u32;
-        let mut glance = Self {
-            own: seats.own(0..count).to_vec(),
-            blocks: (0..count).step_by(BLOCK as usize).map(|at| seats.block_floor(at)).collect(),
-            cells: (0..index.cells.len() as u32).map(|cell| seats.cell_floor(cell)).collect(),
-            cities: Vec::new(),
-        };
+        let mut glance = Self { cutoffs: seats.cutoffs().clone(), cities: Vec::new() };
         glance.look_at_cities(index, seats);
         glance
     }
@@ -43,12 +32,14 @@ impl Glance {
         if mutants::active("glance-stands-still") {
             return;
         }
+        let (seen, now) = (&mut self.cutoffs, seats.cutoffs());
         for place in changed {
-            let (at, cell) = (place as usize, index.places[place as usize].cell);
-            self.own[at] = seats.cutoff(place);
-            self.blocks[at / BLOCK as usize] = seats.block_floor(place);
+            let (at, block) = (place as usize, (place / BLOCK) as usize);
+            seen.own[at] = now.own[at];
+            seen.blocks[block] = now.blocks[block];
+            let cell = index.places[at].cell;
             if cell != NOWHERE {
-                self.cells[cell as usize] = seats.cell_floor(cell);
+                seen.cells[cell as usize] = now.cells[cell as usize];
             }
         }
         self.look_at_cities(index, seats);
@@ -74,31 +65,11 @@ impl Standing for Glance {
 
     /// If not by what the cap of a city leaves it, which is looked at when she proposes.
     fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
-        key > self.own[place as usize] && Bid::new(key, index.places[place as usize].rank) > bar
+        key > self.cutoffs.own[place as usize]
+            && Bid::new(key, index.places[place as usize].rank) > bar
     }
 
-    #[inline]
-    fn own(&self, places: Range<u32>) -> &[Key] {
-        &self.own[places.start as usize..places.end as usize]
-    }
-
-    #[inline]
-    fn block_refuses(&self, place: u32, key: Key) -> bool {
-        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
-    }
-
-    #[inline]
-    fn cell_floor(&self, cell: u32) -> Key {
-        self.cells[cell as usize]
-    }
-
-    #[inline]
-    fn expect(&self, place: u32) {
-        prefetch(&self.own, place as usize);
-    }
-
-    #[inline]
-    fn expect_cell(&self, cell: u32) {
-        prefetch(&self.cells, cell as usize);
+    fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
     }
 }

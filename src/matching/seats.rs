@@ -9,11 +9,12 @@ use super::index::{Index, NOWHERE};
 use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth, ranks_by_id};
 use super::outcome::Offer;
-use super::standing::{BLOCK, Standing};
+use super::standing::{BLOCK, Cutoffs, Standing};
 use crate::domain::CityIx;
 use crate::mutants;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Range;
 
 /// In place of the place held: the worker is gone.
 const GONE: u32 = NOWHERE - 1;
@@ -34,39 +35,19 @@ impl CapState {
     }
 }
 
-/// Least cutoffs per node of one level; conservative: too low is allowed, too high is not.
-#[derive(Default)]
-struct Floors {
-    keys: Vec<Key>,
-    /// Raises since the floor was computed: large nodes are recomputed now and then.
-    debts: Vec<u32>,
-}
-
-impl Floors {
-    fn of(count: usize) -> Self {
-        Self { keys: vec![Key::NONE; count], debts: vec![0; count] }
-    }
-
-    fn grow(&mut self, count: usize) {
-        self.keys.resize(count, Key::NONE);
-        self.debts.resize(count, 0);
-    }
-}
-
 /// See the module.
 pub(super) struct Seats {
     /// By worker: the place held.
     place_of: Vec<u32>,
     /// By worker: what it is worth to her; of nobody while that is not kept.
     value_of: Vec<i64>,
-    /// By place: the keys held, worst first; and the least key that fails, which is
-    /// that of the worst once the openings are full.
+    /// By place: the keys held, worst first.
     held: Vec<BinaryHeap<Reverse<Key>>>,
-    own: Vec<Key>,
     openings: Vec<u32>,
-    /// By block of [`BLOCK`] neighbouring places: the least of their own cutoffs.
-    blocks: Vec<Key>,
-    cells: Floors,
+    /// A place's is the key of the worst, once the openings are full.
+    cutoffs: Cutoffs,
+    /// By cell: raises since its floor was computed.
+    debts: Vec<u32>,
     sets: Vec<CapState>,
     /// Whether there are sets, and they keep offers by target.
     by_targets: bool,
@@ -96,10 +77,13 @@ impl Seats {
             place_of: vec![NOWHERE; problem.workers.len()],
             value_of: vec![i64::MIN; problem.workers.len()],
             held: vec![BinaryHeap::new(); problem.vacancies.len()],
-            own: vec![Key::NONE; problem.vacancies.len()],
             openings: (0..problem.vacancies.len() as u32).map(openings).collect(),
-            blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
-            cells: Floors::of(index.cells.len()),
+            cutoffs: Cutoffs {
+                own: vec![Key::NONE; problem.vacancies.len()],
+                blocks: vec![Key::NONE; problem.vacancies.len().div_ceil(BLOCK as usize)],
+                cells: vec![Key::NONE; index.cells.len()],
+            },
+            debts: vec![0; index.cells.len()],
             sets: problem.sets.iter().map(set).collect(),
             by_targets: problem.by_targets() && !problem.sets.is_empty(),
             id_rank: Vec::new(),
@@ -149,12 +133,13 @@ impl Seats {
     pub fn add_place(&mut self, index: &Index) {
         let place = self.held.len() as u32;
         self.held.push(BinaryHeap::new());
-        self.own.push(Key::NONE);
+        self.cutoffs.own.push(Key::NONE);
         self.openings.push(index.post(place).openings);
         if place.is_multiple_of(BLOCK) {
-            self.blocks.push(Key::NONE);
+            self.cutoffs.blocks.push(Key::NONE);
         }
-        self.cells.grow(index.cells.len());
+        self.cutoffs.cells.resize(index.cells.len(), Key::NONE);
+        self.debts.resize(index.cells.len(), 0);
         self.refresh(index, place);
     }
 
@@ -214,7 +199,7 @@ impl Seats {
 
     /// The own cutoff of `place`: who has a key above it gets in.
     pub fn cutoff(&self, place: u32) -> Key {
-        self.own[place as usize]
+        self.cutoffs.own[place as usize]
     }
 
     /// From now on, tells which cutoffs change.
@@ -230,11 +215,6 @@ impl Seats {
     /// Places whose cutoffs have changed since this was last called, some of them repeatedly.
     pub fn changed(&mut self) -> Vec<u32> {
         self.changed.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The least cutoff of the block around a place.
-    pub fn block_floor(&self, place: u32) -> Key {
-        self.blocks[(place / BLOCK) as usize]
     }
 
     /// Whether the openings at `place` are full.
@@ -274,7 +254,7 @@ impl Seats {
     /// Whether a key beats the own cutoff of the vacancy at `place`.
     #[inline]
     fn beats_own(&self, place: u32, key: Key) -> bool {
-        let own = self.own[place as usize];
+        let own = self.cutoffs.own[place as usize];
         let tie = key.score() == own.score() && own != Key::NONE;
         key > own && !(tie && mutants::active("incumbent-wins-ties"))
     }
@@ -295,19 +275,19 @@ impl Seats {
         for place in places.clone() {
             let at = place as usize;
             prefetch(&self.held, at);
-            prefetch(&self.own, at);
+            prefetch(&self.cutoffs.own, at);
             prefetch(&self.openings, at);
             prefetch(&index.places, at);
         }
         for place in places.clone() {
             let cell = index.places[place as usize].cell as usize;
-            prefetch(&self.cells.keys, cell);
+            prefetch(&self.cutoffs.cells, cell);
             prefetch(&index.cells, cell);
             prefetch(self.held[place as usize].as_slice(), 0);
-            index.ranks.expect_worker_at(self.own[place as usize].rank());
+            index.ranks.expect_worker_at(self.cutoffs.own[place as usize].rank());
         }
         for place in places {
-            let last = index.ranks.drawn_worker(self.own[place as usize].rank());
+            let last = index.ranks.drawn_worker(self.cutoffs.own[place as usize].rank());
             last.inspect(|w| prefetch(&self.place_of, *w as usize));
         }
     }
@@ -474,32 +454,53 @@ impl Seats {
         } else {
             Key::NONE
         };
-        let old = std::mem::replace(&mut self.own[place as usize], cutoff);
+        let old = std::mem::replace(&mut self.cutoffs.own[place as usize], cutoff);
+        if cutoff == old {
+            return;
+        }
         if let Some(changed) = &mut self.changed {
             changed.push(place);
         }
         self.refresh_block(place / BLOCK, old, cutoff);
         let cell = index.places[place as usize].cell;
-        if cell == NOWHERE || cutoff == old {
-            return;
-        }
-        if cutoff < old {
-            self.cells.lower(cell, cutoff);
-        } else {
-            let std::ops::Range { start, end } = index.cells[cell as usize].places;
-            self.cells.raise(cell, old, &self.own[start as usize..end as usize]);
+        if cell != NOWHERE {
+            self.refresh_cell(index, cell, old, cutoff);
         }
     }
 
     fn refresh_block(&mut self, block: u32, old: Key, cutoff: Key) {
-        let floor = &mut self.blocks[block as usize];
+        let Cutoffs { own, blocks, .. } = &mut self.cutoffs;
+        let floor = &mut blocks[block as usize];
         if cutoff < *floor {
             *floor = cutoff;
         } else if old <= *floor && cutoff > old {
             let start = (block * BLOCK) as usize;
-            let end = self.own.len().min(start + BLOCK as usize);
-            *floor = self.own[start..end].iter().copied().min().unwrap_or(Key::NONE);
+            let end = own.len().min(start + BLOCK as usize);
+            *floor = own[start..end].iter().copied().min().unwrap_or(Key::NONE);
         }
+    }
+
+    /// A cutoff in a cell has moved. Large cells are read again only after as many raises as
+    /// make it cheap.
+    fn refresh_cell(&mut self, index: &Index, cell: u32, old: Key, cutoff: Key) {
+        let Cutoffs { own, cells, .. } = &mut self.cutoffs;
+        let (floor, debt) = (&mut cells[cell as usize], &mut self.debts[cell as usize]);
+        let too_high = mutants::active("floor-too-high");
+        if cutoff < old {
+            *floor = cutoff.min(*floor);
+            return;
+        }
+        if old > *floor && *debt == 0 && !too_high {
+            return;
+        }
+        *debt += 1;
+        let Range { start, end } = index.cells[cell as usize].places;
+        if *debt * 16 < end - start {
+            return;
+        }
+        *debt = 0;
+        let inside = own[start as usize..end as usize].iter().copied();
+        *floor = if too_high { inside.max() } else { inside.min() }.unwrap_or(Key::NONE);
     }
 
     /// Calls `each` with every (worker, place) held.
@@ -540,53 +541,8 @@ impl Standing for Seats {
     }
 
     #[inline]
-    fn own(&self, places: std::ops::Range<u32>) -> &[Key] {
-        &self.own[places.start as usize..places.end as usize]
-    }
-
-    #[inline]
-    fn block_refuses(&self, place: u32, key: Key) -> bool {
-        place.is_multiple_of(BLOCK) && key <= self.blocks[(place / BLOCK) as usize]
-    }
-
-    #[inline]
-    fn expect(&self, place: u32) {
-        prefetch(&self.own, place as usize);
-    }
-
-    #[inline]
-    fn expect_cell(&self, cell: u32) {
-        prefetch(&self.cells.keys, cell as usize);
-    }
-
-    #[inline]
-    fn cell_floor(&self, cell: u32) -> Key {
-        self.cells.keys[cell as usize]
-    }
-}
-
-impl Floors {
-    /// A cutoff inside `node` has fallen: its floor may not stay above.
-    fn lower(&mut self, node: u32, cutoff: Key) {
-        let floor = &mut self.keys[node as usize];
-        *floor = cutoff.min(*floor);
-    }
-
-    /// A cutoff inside `node` has risen from `old`. Large nodes are read again only after
-    /// as many raises as make it cheap.
-    fn raise(&mut self, node: u32, old: Key, inside: &[Key]) {
-        let at = node as usize;
-        if old > self.keys[at] && self.debts[at] == 0 && !mutants::active("floor-too-high") {
-            return;
-        }
-        self.debts[at] += 1;
-        if (self.debts[at] as usize) * 16 < inside.len() {
-            return;
-        }
-        self.debts[at] = 0;
-        let inside = inside.iter().copied();
-        let floor = if mutants::active("floor-too-high") { inside.max() } else { inside.min() };
-        self.keys[at] = floor.unwrap_or(Key::NONE);
+    fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
     }
 }
 

@@ -18,7 +18,7 @@ use super::super::index::{Index, NOWHERE};
 use super::super::key::{Bid, Key, Worth};
 use super::super::outcome::Recruit;
 use super::super::seats::Seats;
-use super::super::standing::{BLOCK, Standing};
+use super::super::standing::{BLOCK, Cutoffs, Standing};
 use super::hall::Hall;
 use crate::domain::{CityIx, VacancySlot, WorkerSlot};
 use crate::mutants;
@@ -185,6 +185,10 @@ impl Standing for Wishes<'_> {
 
     fn admits(&self, _: &Index, place: u32, _: Key, _: Bid) -> bool {
         self.0.count(place).0 > 0
+    }
+
+    fn cutoffs(&self) -> &Cutoffs {
+        self.0.cutoffs()
     }
 
     fn own(&self, places: Range<u32>) -> &[Key] {

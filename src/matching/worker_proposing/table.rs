@@ -149,10 +149,10 @@ impl Table {
         }
         let free = batch.iter().rev().map(|question| question.worker).collect();
         let again = self.propose_all(index, seats, free);
-        let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
-        if turns.len() * 100 <= batch.len() * CONTESTED_PERCENT {
+        if self.waiting(seats, &batch).count() * 100 <= batch.len() * CONTESTED_PERCENT {
             return again;
         }
+        let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
         let (mut at_once, again): (Vec<Question>, _) =
             again.into_iter().partition(|question| turns.contains_key(&question.worker));
         at_once.sort_unstable_by_key(|question| Reverse(turns[&question.worker]));
