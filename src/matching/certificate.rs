@@ -160,7 +160,7 @@ fn search(
             let questions: Vec<Question> = workers.iter().copied().map(Question::of).collect();
             for group in groups(&crafts, &questions) {
                 let wants = |menu: &Menu| !menu.is_empty();
-                let wants = demand_together(index, frozen, &mut scratch, &group, 1, wants);
+                let wants = demand_together(index, frozen, &mut scratch, &group, |_| 1, wants);
                 let wanting = group.iter().zip(wants).filter(|(_, wants)| *wants);
                 restless.extend(wanting.map(|(question, _)| question.worker));
             }

@@ -8,14 +8,13 @@
 //! above, the closer the more alike they are.
 
 use super::kernels::prefetch;
-use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
+use crate::domain::limits::{FIT_MAX, REQUIREMENTS_MAX, WEIGHT_MAX};
 use crate::domain::{Requirement, SkillIx};
 use crate::preferences::Levels;
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// One requirement. A minimum of 0 refuses nobody.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ask {
     pub skill: SkillIx,
     pub weight: u16,
@@ -23,6 +22,11 @@ pub(super) struct Ask {
     pub minimum: u8,
     /// What a level is worth in its list, in [`UNITS`] of a basis point, rounded up.
     pub worth: u16,
+}
+
+impl Ask {
+    /// Asks for nothing; a requirement has a weight of 1 at least.
+    const BLANK: Self = Self { skill: SkillIx(0), weight: 0, desired: 0, minimum: 0, worth: 0 };
 }
 
 /// Units of a basis point: all requirements in full, rounded up, stay below 2^16.
@@ -34,20 +38,38 @@ fn worth(ask: &Ask, weights: u32) -> u16 {
     whole.div_ceil(weights.max(1) * u32::from(ask.desired.max(1))) as u16
 }
 
-/// A profile, or what several have in common: a range of asks, mandatory ones first, with
-/// their weights' sum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Asks of a list that stand in it; a longer one stands elsewhere.
+const SHORT: usize = 7;
+
+/// A profile, or what several have in common: asks, mandatory ones first. One line of
+/// memory, because it is what a search waits for most often.
+#[repr(align(64))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AskList {
-    asks: Range<u32>,
-    weights: u32,
+    /// As many as there are, then blanks.
+    asks: [Ask; SHORT],
+    /// The sum of their weights.
+    weights: u16,
     /// Least fit accepted, in basis points.
-    pub min_fit: u32,
+    min_fit: u16,
+    /// Where all of them stand if they are too many: one more than the number in `long`.
+    long: u32,
 }
 
+const _: () = assert!(size_of::<AskList>() == 64);
+// Weights and the least fit are kept in 16 bits.
+const _: () = assert!(REQUIREMENTS_MAX * WEIGHT_MAX as usize <= u16::MAX as usize);
+
 impl AskList {
-    /// The sum of the weights.
-    pub fn weights(&self) -> u32 {
-        self.weights
+    /// Whether it asks for nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.weights == 0
+    }
+
+    /// Least fit accepted, in basis points.
+    #[inline]
+    pub fn min_fit(&self) -> u32 {
+        u32::from(self.min_fit)
     }
 }
 
@@ -63,48 +85,61 @@ impl Levels for Sheet<'_> {
 
 /// All profiles, and the family and standard of each.
 pub(super) struct Fitting {
-    asks: Vec<Ask>,
+    /// The lists that are longer than [`SHORT`].
+    long: Vec<[Ask; REQUIREMENTS_MAX]>,
     pub profiles: Vec<AskList>,
     pub family_of: Vec<u32>,
     /// The weighted mean of the levels that it asks for.
     pub standard_of: Vec<u32>,
-    /// `floor(10000 * min(level, desired) / desired)` at `desired << 7 | level`.
-    ratios: Box<[u16]>,
+    /// By desired level: its inverse, times 2^[`SHIFT`].
+    inverses: [u64; 128],
 }
 
-/// Fits of every level to every desired level, so that the kernel need not divide.
-fn ratios() -> Box<[u16]> {
-    let ratio = |at: u32| match (at >> 7, at & 127) {
-        (0, _) => 0,
-        (desired, level) => (FIT_MAX * level.min(desired) / desired) as u16,
-    };
-    (0..(u32::from(SKILL_LEVEL_MAX) + 1) << 7).map(ratio).collect()
+/// A product with an inverse is too great by less than 10^6 / 2^40, which is less than the
+/// hundredth that lies between a quotient by 100 and the next whole number.
+const SHIFT: u32 = 40;
+
+/// The inverses, rounded up, so that the kernel need not divide.
+fn inverses() -> [u64; 128] {
+    std::array::from_fn(
+        |desired| if desired == 0 { 0 } else { (1_u64 << SHIFT).div_ceil(desired as u64) },
+    )
 }
 
 impl Fitting {
     /// No lists yet.
     pub fn new() -> Self {
-        let (asks, profiles, family_of, standard_of) = Default::default();
-        Self { asks, profiles, family_of, standard_of, ratios: ratios() }
+        let (long, profiles, family_of, standard_of) = Default::default();
+        Self { long, profiles, family_of, standard_of, inverses: inverses() }
     }
 
-    /// The asks of a profile will be read soon.
+    /// A profile will be read soon.
     #[inline]
     pub fn expect(&self, profile: u32) {
-        let Range { start, end } = self.profiles[profile as usize].asks;
-        prefetch(&self.asks, start as usize);
-        prefetch(&self.asks, end as usize - usize::from(end > start));
+        prefetch(&self.profiles, profile as usize);
     }
 
-    /// The mandatory and other requirements of a list.
-    pub fn asks(&self, list: &AskList) -> &[Ask] {
-        &self.asks[list.asks.start as usize..list.asks.end as usize]
+    /// The requirements of a list, mandatory ones first.
+    #[inline]
+    pub fn asks<'a>(&'a self, list: &'a AskList) -> &'a [Ask] {
+        let asks = self.asks_and_blanks(list);
+        let len = asks.iter().position(|ask| ask.weight == 0).unwrap_or(asks.len());
+        &asks[..len]
+    }
+
+    /// The same with the blanks behind them.
+    #[inline]
+    fn asks_and_blanks<'a>(&'a self, list: &'a AskList) -> &'a [Ask] {
+        match list.long {
+            0 => &list.asks,
+            long => &self.long[long as usize - 1],
+        }
     }
 
     /// Whether the levels reach every mandatory minimum.
     #[inline]
     pub fn meets(&self, list: &AskList, levels: &impl Levels) -> bool {
-        for ask in self.asks(list) {
+        for ask in self.asks_and_blanks(list) {
             if ask.minimum == 0 {
                 break;
             }
@@ -118,16 +153,21 @@ impl Fitting {
     /// The fit, in basis points: `preferences::fit` without its divisions.
     #[inline]
     pub fn fit(&self, list: &AskList, levels: &impl Levels) -> u32 {
-        if list.weights == 0 {
+        if list.is_empty() {
             return FIT_MAX;
         }
         let mut sum = 0_u32;
-        for ask in self.asks(list) {
-            let at = usize::from(ask.desired) << 7 | usize::from(levels.level(ask.skill) & 127);
+        for ask in self.asks_and_blanks(list) {
+            if ask.weight == 0 {
+                break;
+            }
+            let level = u64::from(levels.level(ask.skill).min(ask.desired));
+            let inverse = self.inverses[usize::from(ask.desired & 127)];
+            let share = (u64::from(FIT_MAX) * level).wrapping_mul(inverse) >> SHIFT;
             // At most 16 * 1000 * 10000.
-            sum = sum.wrapping_add(u32::from(ask.weight) * u32::from(self.ratios[at]));
+            sum = sum.wrapping_add(u32::from(ask.weight) * share as u32);
         }
-        sum / list.weights
+        sum / u32::from(list.weights)
     }
 
     /// The fit of a worker who is accepted; `None` for one who is not.
@@ -137,16 +177,16 @@ impl Fitting {
             return None;
         }
         let fit = self.fit(list, levels);
-        (fit >= list.min_fit).then_some(fit)
+        (fit >= list.min_fit()).then_some(fit)
     }
 
     /// What profiles of one family have in common.
     pub fn common(&mut self, profiles: &[u32]) -> AskList {
-        let mut common = self.profiles[profiles[0] as usize].clone();
+        let first = self.profiles[profiles[0] as usize];
         if profiles.iter().all(|profile| *profile == profiles[0]) {
-            return common;
+            return first;
         }
-        let mut asks = self.asks(&common).to_vec();
+        let (mut asks, mut min_fit) = (self.asks(&first).to_vec(), first.min_fit());
         for profile in profiles {
             let list = &self.profiles[*profile as usize];
             for ask in self.asks(list) {
@@ -157,28 +197,51 @@ impl Fitting {
                     least.minimum = least.minimum.min(ask.minimum);
                 }
             }
-            common.min_fit = common.min_fit.min(list.min_fit);
+            min_fit = min_fit.min(list.min_fit());
         }
-        let start = self.asks.len() as u32;
-        asks.iter_mut().for_each(|ask| ask.worth = worth(ask, common.weights));
-        self.asks.extend(asks);
-        AskList { asks: start..self.asks.len() as u32, ..common }
+        self.list(asks, min_fit)
+    }
+
+    /// Numbers the profiles anew: number `i` is what number `order[i]` was.
+    pub fn renumber(&mut self, order: &[u32]) {
+        let of = |numbers: &[u32]| order.iter().map(|old| numbers[*old as usize]).collect();
+        self.profiles = order.iter().map(|old| self.profiles[*old as usize]).collect();
+        self.family_of = of(&self.family_of);
+        self.standard_of = of(&self.standard_of);
     }
 
     /// One more profile, which came later.
     pub fn add(&mut self, requirements: &[Requirement], min_fit: u32) -> u32 {
-        let list = self.push(asks(requirements), min_fit, &[]);
+        let list = self.sorted_list(asks(requirements), min_fit, &[]);
         self.profiles.push(list);
         self.profiles.len() as u32 - 1
     }
 
-    fn push(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
+    /// A list of these asks, the rarest skills first, behind the mandatory ones.
+    fn sorted_list(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
         asks.sort_by_key(|ask| (ask.minimum == 0, commonness.get(ask.skill.at())));
-        let start = self.asks.len() as u32;
-        let weights = asks.iter().map(|ask| u32::from(ask.weight)).sum();
+        self.list(asks, min_fit)
+    }
+
+    fn list(&mut self, mut asks: Vec<Ask>, min_fit: u32) -> AskList {
+        let weights: u32 = asks.iter().map(|ask| u32::from(ask.weight)).sum();
         asks.iter_mut().for_each(|ask| ask.worth = worth(ask, weights));
-        self.asks.extend(asks);
-        AskList { asks: start..self.asks.len() as u32, weights, min_fit }
+        let mut list = AskList {
+            asks: [Ask::BLANK; SHORT],
+            weights: weights as u16,
+            min_fit: min_fit.min(u32::from(u16::MAX)) as u16,
+            long: 0,
+        };
+        match list.asks.get_mut(..asks.len()) {
+            Some(short) => short.copy_from_slice(&asks),
+            None => {
+                let mut long = [Ask::BLANK; REQUIREMENTS_MAX];
+                long[..asks.len()].copy_from_slice(&asks);
+                self.long.push(long);
+                list.long = self.long.len() as u32;
+            }
+        }
+        list
     }
 }
 
@@ -216,7 +279,7 @@ impl<'p> Consing<'p> {
             let next = families.len() as u32;
             fitting.family_of.push(*families.entry(shape).or_insert(next));
             fitting.standard_of.push(standard(&asks));
-            let list = fitting.push(asks, min_fit, commonness);
+            let list = fitting.sorted_list(asks, min_fit, commonness);
             fitting.profiles.push(list);
         }
         fitting

@@ -49,8 +49,6 @@ pub(super) struct Place {
 /// The places of one family in one city.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
-    /// What they have in common.
-    pub list: AskList,
     /// The city.
     pub city: CityIx,
     /// Its places, highest salary first.
@@ -148,11 +146,12 @@ impl Layout {
     pub fn of(problem: &Problem, means: Means) -> Self {
         let Means { threads, kernels } = means;
         let skills = skill_bound(problem);
-        let (ranks, (mut rows, fitting)) =
+        let (ranks, (mut rows, mut fitting)) =
             join(threads, || Ranks::of(problem), || rows(problem, &commonness(problem, skills)));
         rows.iter_mut().for_each(|row| row.rank = ranks.vacancy(row.number));
         let numbering = Numbering::of(&fitting, skills);
         sort(&mut rows);
+        number_profiles(&mut rows, &mut fitting);
         let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
         let place_of = inverse(&numbers);
         let mut layout = Self {
@@ -168,8 +167,8 @@ impl Layout {
             parade: Vec::new(),
             skills,
         };
-        layout.build_cells(&rows);
-        layout.build_quarters(problem.geography.cities.len());
+        let lists = layout.build_cells(&rows);
+        layout.build_quarters(problem.geography.cities.len(), &lists);
         layout.build_parade();
         layout
     }
@@ -201,14 +200,14 @@ impl Layout {
         let number = self.cells.len() as u32;
         let at = &mut self.places[place as usize];
         at.cell = number;
-        let list = self.fitting.profiles[at.profile as usize].clone();
+        let list = self.fitting.profiles[at.profile as usize];
         let quarter = &mut self.quarters[city.at()];
         let lane = quarter.late.len();
         quarter.late_screens.push(&self.numbering, &self.fitting, lane, &list);
         quarter.late.push(number);
         quarter.late_top = quarter.late_top.max(at.real);
         let (top_salary, top_real) = (at.salary, at.real);
-        self.cells.push(Cell { list, city, places: place..place + 1, top_salary, top_real });
+        self.cells.push(Cell { city, places: place..place + 1, top_salary, top_real });
     }
 
     /// Takes in the problem's last worker, who came later. False as for vacancies.
@@ -220,8 +219,10 @@ impl Layout {
         drawn
     }
 
-    fn build_cells(&mut self, rows: &[Row]) {
+    /// The cells, and what the places of each have in common.
+    fn build_cells(&mut self, rows: &[Row]) -> Vec<AskList> {
         let computed = rows.partition_point(|row| !row.ranked);
+        let mut lists = Vec::new();
         let mut start = 0;
         for alike in rows[..computed].chunk_by(|a, b| a.cell == b.cell) {
             let places = start..start + alike.len();
@@ -231,14 +232,15 @@ impl Layout {
             profiles.dedup();
             let cell = self.cells.len() as u32;
             self.places[places.clone()].iter_mut().for_each(|place| place.cell = cell);
+            lists.push(self.fitting.common(&profiles));
             self.cells.push(Cell {
-                list: self.fitting.common(&profiles),
                 city: alike[0].city,
                 places: places.start as u32..places.end as u32,
                 top_salary: alike[0].salary,
                 top_real: alike[0].real,
             });
         }
+        lists
     }
 
     fn build_parade(&mut self) {
@@ -247,14 +249,14 @@ impl Layout {
         self.parade.sort_by_key(|top| (Reverse(top.real), top.city, top.block));
     }
 
-    fn build_quarters(&mut self, cities: usize) {
+    fn build_quarters(&mut self, cities: usize, lists: &[AskList]) {
         let mut next = 0;
         for city in 0..cities {
             let start = next;
             while self.cells.get(next).is_some_and(|cell| cell.city.at() == city) {
                 next += 1;
             }
-            let lists = self.cells[start..next].iter().map(|cell| &cell.list);
+            let lists = lists[start..next].iter();
             let screens = Screens::of(&self.numbering, &self.fitting, lists);
             let blocks = self.cells[start..next].chunks(LANES).enumerate();
             let tops = blocks.map(|(block, cells)| Top {
@@ -378,6 +380,21 @@ fn rows(problem: &Problem, commonness: &[u32]) -> (Vec<Row>, Fitting) {
         row.standard = fitting.standard_of[row.profile as usize];
     }
     (rows, fitting)
+}
+
+/// Numbers profiles in the order of the rows, so that those of a cell stand side by side.
+fn number_profiles(rows: &mut [Row], fitting: &mut Fitting) {
+    let mut numbers = vec![NOWHERE; fitting.profiles.len()];
+    let mut order = Vec::with_capacity(numbers.len());
+    for row in rows {
+        let number = &mut numbers[row.profile as usize];
+        if *number == NOWHERE {
+            *number = order.len() as u32;
+            order.push(row.profile);
+        }
+        row.profile = *number;
+    }
+    fitting.renumber(&order);
 }
 
 /// Places from which on a cell takes no other profile.

@@ -164,13 +164,10 @@ impl Lens {
         self.views[self.number(city)].is_some()
     }
 
-    /// The best real salary from a screen on, as far as it is known; `None` if there is
-    /// nothing.
-    pub fn top_real(&self, index: &Index, city: Option<CityIx>, screen: usize) -> Option<i64> {
-        let view = self.views[self.number(city)].as_deref()?;
-        let shown = view.ends.get(screen).map(|ends| ends.top_real);
-        let found = || view.found.iter().map(|sight| sight.at.real).max();
-        shown.or_else(|| found().max(view.unseen(index)))
+    /// The view of a city that it shows, or that of all.
+    #[inline]
+    pub fn view(&self, city: Option<CityIx>) -> Option<&View> {
+        self.views[self.number(city)].as_deref()
     }
 
     /// Takes out the view of a city that it shows, to be put back.
@@ -229,6 +226,15 @@ impl View {
     /// The cutoff behind a lane is now that.
     pub fn note(&mut self, screen: usize, lane: usize, cutoff: Key) {
         self.screens.set_bar(screen, lane, bar(cutoff.score()));
+    }
+
+    /// The best real salary from a screen on, as far as it is known; `None` if there is
+    /// nothing.
+    #[inline]
+    pub fn top_real(&self, index: &Index, screen: usize) -> Option<i64> {
+        let shown = self.ends.get(screen).map(|ends| ends.top_real);
+        let found = || self.found.iter().map(|sight| sight.at.real).max();
+        shown.or_else(|| found().max(self.unseen(index)))
     }
 
     /// The screens of the index to look through, the best first.
@@ -346,9 +352,6 @@ impl View {
         let ready: Vec<Sight> = self.found.drain(..ready).collect();
         for alike in ready.chunks(LANES) {
             for (lane, sight) in alike.iter().enumerate() {
-                if let Some(ahead) = alike.get(lane + 2 * AHEAD) {
-                    prefetch(&index.fitting.profiles, ahead.at.profile as usize);
-                }
                 if let Some(ahead) = alike.get(lane + AHEAD) {
                     index.fitting.expect(ahead.at.profile);
                 }

@@ -147,8 +147,8 @@ impl Screens {
     fn put(&mut self, lane: usize, numbering: &Numbering, fitting: &Fitting, list: &AskList) {
         let Some(block) = self.blocks.last_mut() else { return };
         let asks = fitting.asks(list);
-        block.least[lane] = (list.min_fit * UNITS) as u16;
-        if list.weights() == 0 {
+        block.least[lane] = (list.min_fit() * UNITS) as u16;
+        if list.is_empty() {
             block.base[lane] = (FIT_MAX * UNITS) as u16;
         }
         while block.slots.len() < asks.len() {
@@ -186,7 +186,7 @@ pub(super) struct Called {
 
 impl Call {
     pub fn of(kernels: Kernels, numbering: &Numbering, fitting: &Fitting, list: &AskList) -> Self {
-        let mut base = if list.weights() == 0 { (FIT_MAX * UNITS) as u16 } else { 0 };
+        let mut base = if list.is_empty() { (FIT_MAX * UNITS) as u16 } else { 0 };
         let mut asks = Vec::with_capacity(fitting.asks(list).len());
         for ask in fitting.asks(list) {
             let worth = ask.worth;
@@ -197,7 +197,7 @@ impl Call {
                 }
             }
         }
-        Self { kernels, asks, base, least: (list.min_fit * UNITS) as u16 }
+        Self { kernels, asks, base, least: (list.min_fit() * UNITS) as u16 }
     }
 
     /// What is asked for.

@@ -23,18 +23,18 @@ struct Found {
 
 impl Menu {
     /// Offers that a search brings home, at most.
-    pub const ROOM: usize = 22;
+    pub const ROOM: usize = 96;
 
-    /// No offers yet, and room for `room`.
-    pub fn new(room: usize) -> Self {
+    /// No offers yet, and no room for any.
+    pub fn new() -> Self {
         let blank = (Worth::NOTHING, Found { place: NOWHERE, key: Key::NONE });
-        Self { offers: [blank; Self::ROOM], len: 0, room, threshold: Worth::NOTHING }
+        Self { offers: [blank; Self::ROOM], len: 0, room: 0, threshold: Worth::NOTHING }
     }
 
-    /// No offers any more; those to come are worth more than `held`.
-    pub fn clear(&mut self, held: Worth) {
-        self.len = 0;
-        self.threshold = held;
+    /// No offers any more; those to come are worth more than `held`, and `room` at most, of
+    /// which there is one at least.
+    pub fn clear(&mut self, held: Worth, room: usize) {
+        (self.len, self.room, self.threshold) = (0, room.clamp(1, Self::ROOM), held);
     }
 
     /// The offers, best first.

@@ -110,8 +110,6 @@ pub(super) struct Scratch {
     bounds: Bounds,
     /// For many who ask one after the other, while cutoffs only rise.
     lens: Lens,
-    /// By profile: the accepted fit, `None` if refused.
-    fits: Vec<(u32, Option<u32>)>,
     /// By home of those who would move anywhere: to each city.
     moves: Moves,
     /// By city: what it is to the worker.
@@ -143,7 +141,6 @@ impl Scratch {
             numbered: Levels([0; SKILLS]),
             bounds: Bounds([0; LANES]),
             lens: Lens::among(index.quarters.len()),
-            fits: vec![(0, None); index.fitting.profiles.len()],
             moves: Moves::among(index.quarters.len()),
             cities: vec![(0, nowhere); index.problem.geography.cities.len()],
             counters: Counters::default(),
@@ -152,9 +149,7 @@ impl Scratch {
 
     fn open(&mut self, index: &Index, worker: &Worker) {
         self.levels.resize(index.skills.max(self.levels.len()), 0);
-        self.fits.resize(index.fitting.profiles.len(), (0, None));
         if self.epoch == u32::MAX {
-            self.fits.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.cities.iter_mut().for_each(|(epoch, _)| *epoch = 0);
             self.epoch = 0;
         }
@@ -176,16 +171,17 @@ impl Scratch {
     }
 }
 
-/// The query itself: fills the menu. It reads index and standing and writes only its
-/// scratch and the menu, so that several threads may ask at once.
+/// The query itself: fills the menu with the best `room` offers. It reads index and standing
+/// and writes only its scratch and the menu, so that several threads may ask at once.
 pub(super) fn demand<S: Standing>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
     question: Question,
+    room: usize,
     menu: &mut Menu,
 ) {
-    menu.clear(standing.worth_of(index, question.worker));
+    menu.clear(standing.worth_of(index, question.worker), room);
     search(index, standing, scratch, question, menu);
 }
 
@@ -202,19 +198,19 @@ pub(super) fn best<S: Standing>(
 }
 
 /// `demand` for workers who have the same skills, in a layout to which nothing was added:
-/// what is made of each menu of `room` offers, in their order.
+/// what is made of the menu of each, of so many offers, in their order.
 pub(super) fn demand_together<S: Standing, T>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
     group: &[Question],
-    room: usize,
+    room: impl Fn(&Question) -> usize,
     made_of: impl Fn(&Menu) -> T,
 ) -> Vec<T> {
     scratch.focus(index, group);
-    let mut menu = Menu::new(room);
+    let mut menu = Menu::new();
     let answer = |question: &Question| {
-        demand(index, standing, scratch, *question, &mut menu);
+        demand(index, standing, scratch, *question, room(question), &mut menu);
         made_of(&menu)
     };
     let answers = group.iter().map(answer).collect();
@@ -406,15 +402,16 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     fn consider(&mut self, place: u32, value: i64, score: i64) {
         let key = Key::new(score, self.rank);
         let bar = self.standing.city_bar(self.index, self.index.city(place));
-        self.consider_against(place, value, key, bar);
+        let worth = Worth::new(value, self.index.places[place as usize].rank);
+        self.consider_against(place, worth, key, bar);
     }
 
-    fn consider_against(&mut self, place: u32, value: i64, key: Key, bar: Bid) {
+    #[inline]
+    fn consider_against(&mut self, place: u32, worth: Worth, key: Key, bar: Bid) {
         let admitted = self.standing.admits(self.index, place, key, bar)
             && !self.index.has_declined(self.w, place);
         if admitted {
-            let worth = Worth::new(value, self.index.places[place as usize].rank);
-            self.basket.take(worth, Offer { place, value, key });
+            self.basket.take(worth, Offer { place, value: worth.value, key });
         }
     }
 
@@ -555,12 +552,12 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     fn evaluate(&mut self, place: u32, at: &Place, locality: &Locality, shortfall: i64) {
         let Some(fit) = self.accepted_fit(at.profile) else { return };
         let value = at.real - locality.annual + self.terms.fit_worth(fit);
-        if Worth::new(value, at.rank) <= self.basket.threshold() || value > self.below {
+        let worth = Worth::new(value, at.rank);
+        if worth <= self.basket.threshold() || value > self.below {
             return;
         }
-        self.evaluations += 1;
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        self.consider_against(place, value, key, locality.bar);
+        self.consider_against(place, worth, key, locality.bar);
     }
 
     #[inline]
@@ -569,17 +566,12 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         screens.screen(block, self.index.kernels, numbered, bounds, Shift::NONE)
     }
 
+    /// Her fit to a profile, if it accepts her.
+    #[inline]
     fn accepted_fit(&mut self, profile: u32) -> Option<u32> {
-        let (epoch, fit) = self.scratch.fits[profile as usize];
-        if epoch == self.scratch.epoch {
-            return fit;
-        }
         self.evaluations += 1;
         let fitting = &self.index.fitting;
-        let list = &fitting.profiles[profile as usize];
-        let fit = fitting.accepted_fit(list, &Sheet(&self.scratch.levels));
-        self.scratch.fits[profile as usize] = (self.scratch.epoch, fit);
-        fit
+        fitting.accepted_fit(&fitting.profiles[profile as usize], &Sheet(&self.scratch.levels))
     }
 
     fn locality(&mut self, city: CityIx) -> Locality {

@@ -6,7 +6,7 @@ use super::super::lens::{Sight, View};
 use super::super::screens::{Shift, bar, fit_of};
 use super::super::standing::Standing;
 use super::menu::Basket;
-use super::{Locality, Node, Scratch, Search};
+use super::{Front, Locality, Node, Scratch, Search};
 use crate::domain::CityIx;
 use crate::mutants;
 use crate::preferences::Terms;
@@ -19,25 +19,45 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
 
     /// What the lens shows, from screen number `at` on.
     pub(super) fn open_view(&mut self, city: Option<CityIx>, at: usize) {
-        let Some(top_real) = self.scratch.lens.top_real(self.index, city, at) else { return };
+        let Some(view) = self.scratch.lens.view(city) else { return };
+        let Some(top_real) = view.top_real(self.index, at) else { return };
+        let reach = top_real + self.view_worth(city);
+        self.push(Node::View(city), at as u32, 0, reach);
+    }
+
+    /// What a view is worth at most besides its real salaries.
+    fn view_worth(&mut self, city: Option<CityIx>) -> i64 {
         let annual = match city {
             Some(city) => self.locality(city).annual,
             None => self.away.least_annual,
         };
-        self.push(Node::View(city), at as u32, 0, top_real - annual + self.fit_worth_max);
+        self.fit_worth_max - annual
     }
 
-    pub(super) fn search_view(&mut self, city: Option<CityIx>, at: usize) {
+    /// Screen by screen, as long as no other front promises more.
+    pub(super) fn search_view(&mut self, city: Option<CityIx>, from: usize) {
         let Some(mut view) = self.scratch.lens.take(city) else { return };
-        let next = match city {
-            _ if !view.reaches(self.index, self.standing, self.scratch.lens.ceiling(), at) => None,
-            Some(city) => self.search_city_view(&mut view, city, at),
-            None => self.search_whole_view(&mut view, at),
-        };
-        self.scratch.lens.put_back(view);
-        if let Some(next) = next {
-            self.open_view(city, next);
+        let worth = self.view_worth(city);
+        let mut at = from;
+        while view.reaches(self.index, self.standing, self.scratch.lens.ceiling(), at) {
+            let next = match city {
+                Some(city) => self.search_city_view(&mut view, city, at),
+                None => self.search_whole_view(&mut view, at),
+            };
+            let Some(next) = next else { break };
+            let Some(top_real) = view.top_real(self.index, next) else { break };
+            let reach = top_real + worth;
+            if reach < self.basket.threshold().value {
+                break;
+            }
+            let front = Front { reach, node: Node::View(city), from: next as u32, fit: 0 };
+            if self.scratch.fronts.peek().is_some_and(|rival| front < *rival) {
+                self.scratch.fronts.push(front);
+                break;
+            }
+            at = next;
         }
+        self.scratch.lens.put_back(view);
     }
 
     /// What is behind a screen of a city; returns the next screen, if it need be looked at.

@@ -14,13 +14,14 @@ mod table;
 use super::control::{Cancelled, Control, Phase};
 use super::crafts::Crafts;
 use super::crew::{Clerk, with_crew};
-use super::demand::{Menu, Question, Scratch, demand_together};
+use super::demand::{Question, Scratch, demand_together};
 use super::engine::Engine;
 use super::glance::Glance;
 use super::index::Index;
 use queue::{Queue, first_far};
 pub(super) use queue::{groups, order};
-use table::{Asked, Hand, Table};
+use std::cmp::Reverse;
+use table::{Asked, Hand, Table, room};
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and each keeps the best few offers. Then they propose, one after the
@@ -49,7 +50,11 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             if batch.is_empty() && asked.batch.is_empty() {
                 return Ok(());
             }
-            let (hands, again) = crew.ask_meanwhile(groups(&crafts, &batch), |scratch| {
+            // The largest first, so that no thread is left with one at the end.
+            let mut groups = groups(&crafts, &batch);
+            groups.sort_by_key(|group| Reverse(group.len() / 64));
+            let batch = groups.concat();
+            let (hands, again) = crew.ask_meanwhile(groups, |scratch| {
                 table.settle(index, seats, scratch, std::mem::take(&mut asked))
             });
             queue.come_again(again);
@@ -85,6 +90,7 @@ impl Clerk for Asking<'_, '_> {
     }
 
     fn answer(&self, glance: &Glance, scratch: &mut Scratch, group: &Vec<Question>) -> Vec<Hand> {
-        demand_together(self.index, glance, scratch, group, Menu::ROOM, Hand::of)
+        let room = |question: &Question| room(self.index, question);
+        demand_together(self.index, glance, scratch, group, room, Hand::of)
     }
 }

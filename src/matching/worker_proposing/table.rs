@@ -8,8 +8,9 @@ use super::super::key::Key;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
+use crate::domain::Mobility;
 use crate::mutants;
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 
 /// A batch is contested if so many in a hundred of it hold nothing and must ask again.
@@ -19,6 +20,19 @@ const CONTESTED_PERCENT: usize = 80;
 const HANDFUL: usize = 16;
 /// So many of the offers of each are fetched.
 const AHEAD: usize = 12;
+
+/// How many offers a worker brings home. The farther she looks the dearer is her search, and
+/// the more of them she keeps; who must ask again has seen that she needs many.
+pub(super) fn room(index: &Index, question: &Question) -> usize {
+    let asks_again = question.below < i64::MAX;
+    match (&index.problem.workers[question.worker as usize].worker.mobility, asks_again) {
+        (Mobility::HomeOnly, _) => 22,
+        (Mobility::Listed(_), false) => 32,
+        (Mobility::Any, false) => 44,
+        (Mobility::Listed(_), true) => 64,
+        (Mobility::Any, true) => Menu::ROOM,
+    }
+}
 
 /// A batch that has asked, and what each in it was told.
 #[derive(Default)]
@@ -69,12 +83,44 @@ impl Kept {
 
 /// What somebody is about to propose; the best real salary comes first, at one place the best
 /// key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 struct Proposal {
-    real: i64,
-    key: Key,
+    /// Both in one number, which is compared without a branch: no two are equal, for a key is
+    /// one worker's, and she proposes one thing at a time.
+    turn: u128,
     place: u32,
     worker: u32,
+}
+
+impl Proposal {
+    fn new(real: i64, key: Key, place: u32, worker: u32) -> Self {
+        let real = (real as u64) ^ (1 << 63);
+        Self { turn: u128::from(real) << 64 | u128::from(key.bits()), place, worker }
+    }
+
+    fn key(&self) -> Key {
+        Key::from_bits(self.turn as u64)
+    }
+}
+
+impl PartialEq for Proposal {
+    fn eq(&self, other: &Self) -> bool {
+        self.turn == other.turn
+    }
+}
+
+impl Eq for Proposal {}
+
+impl PartialOrd for Proposal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Proposal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.turn.cmp(&other.turn)
+    }
 }
 
 /// Those about to propose. Most come at once, before the first of them proposes.
@@ -175,9 +221,9 @@ impl Table {
         scratch: &mut Scratch,
         mut questions: Vec<Question>,
     ) {
-        let mut menu = Menu::new(Menu::ROOM);
+        let mut menu = Menu::new();
         while let Some(question) = questions.pop() {
-            demand(index, seats, scratch, question, &mut menu);
+            demand(index, seats, scratch, question, room(index, &question), &mut menu);
             self.take(question.worker, Hand::of(&menu));
             let best = self.best(index, question.worker);
             let displaced = best.and_then(|best| self.propose(index, seats, best));
@@ -248,7 +294,7 @@ impl Table {
     fn best(&self, index: &Index, w: u32) -> Option<Proposal> {
         let best = self.offers[w as usize].last()?;
         let real = index.places[best.place as usize].real;
-        Some(Proposal { real, key: best.key(index, w), place: best.place, worker: w })
+        Some(Proposal::new(real, best.key(index, w), best.place, w))
     }
 
     /// Lines a worker up with the best of her offers that still stands. If none does, returns
@@ -257,7 +303,7 @@ impl Table {
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Question> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
-            if seats.takes(index, best.place, best.key) {
+            if seats.takes(index, best.place, best.key()) {
                 self.line.push(best);
                 return None;
             }
@@ -271,7 +317,8 @@ impl Table {
     /// A worker proposes; returns who is left without a match: she herself if the offer is
     /// gone, whoever she displaces, or nobody.
     fn propose(&mut self, index: &Index, seats: &mut Seats, proposal: Proposal) -> Option<u32> {
-        let Proposal { key, place, worker, .. } = proposal;
+        let Proposal { place, worker, .. } = proposal;
+        let key = proposal.key();
         if !seats.takes(index, place, key) {
             return Some(worker);
         }
