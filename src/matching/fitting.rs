@@ -10,6 +10,7 @@
 use super::kernels::prefetch;
 use crate::domain::limits::{FIT_MAX, REQUIREMENTS_MAX, WEIGHT_MAX};
 use crate::domain::{Requirement, SkillIx};
+use crate::mutants;
 use crate::preferences::Levels;
 use std::collections::HashMap;
 
@@ -132,6 +133,7 @@ impl Fitting {
     fn asks_and_blanks<'a>(&'a self, list: &'a AskList) -> &'a [Ask] {
         match list.long {
             0 => &list.asks,
+            long if mutants::active("long-list-cut") => &self.long[long as usize - 1][..SHORT],
             long => &self.long[long as usize - 1],
         }
     }
@@ -329,6 +331,31 @@ mod tests {
                 let list = &fitting.profiles[profile as usize];
                 assert_eq!(fitting.fit(list, &Sheet(&levels)), expected);
             }
+        }
+    }
+
+    /// Goal: a list of any length is kept whole, mandatory asks first, and its fit is
+    /// `preferences::fit`. Method: every length up to the longest, every other ask mandatory.
+    #[test]
+    fn lists_of_every_length() {
+        let requirements: Vec<Requirement> = (0..REQUIREMENTS_MAX as u16)
+            .map(|skill| Requirement {
+                skill: SkillIx(skill),
+                weight: 3 * skill + 1,
+                desired_level: 40 + skill as u8,
+                minimum_level: (skill % 2 == 1).then_some(5),
+            })
+            .collect();
+        let levels: Vec<u8> = (0..REQUIREMENTS_MAX as u8).map(|skill| 10 + 3 * skill).collect();
+        for len in 0..=REQUIREMENTS_MAX {
+            let mut consing = Consing::new();
+            let profile = consing.profile(&requirements[..len], 0);
+            let fitting = consing.finish(&[0; REQUIREMENTS_MAX]);
+            let list = &fitting.profiles[profile as usize];
+            let minima: Vec<u8> = fitting.asks(list).iter().map(|ask| ask.minimum).collect();
+            assert_eq!(minima, [vec![5; len / 2], vec![0; len - len / 2]].concat());
+            let expected = crate::preferences::fit(&Sheet(&levels), &requirements[..len]);
+            assert_eq!(fitting.accepted_fit(list, &Sheet(&levels)), Some(expected));
         }
     }
 }

@@ -239,8 +239,12 @@ pub fn some_worker(random: &mut Random, w: u64, cities: u64, vacancies: u64, sty
 pub fn some_vacancy(random: &mut Random, v: u64, cities: u64, workers: u64, style: u64) -> Vacancy {
     // Few lists of skills, so that families and profiles are shared.
     let mut requirements = Vec::new();
-    let first = random.below(3) as u16;
-    for skill in 0..random.below(4) as u16 {
+    let (first, count) = match random.one_in(10) {
+        // More than a worker has, and more than find room in a short list.
+        true => (0, random.within(7, 12) as u16),
+        false => (random.below(3) as u16, random.below(4) as u16),
+    };
+    for skill in 0..count {
         let desired_level = random.within(3, 10) as u8 * 10;
         let minimum = [0, 10, 30][random.below(3) as usize];
         requirements.push(Requirement {

@@ -253,6 +253,7 @@ fn search<S: Standing, B: Basket>(
         away: Away::default(),
         below,
         basket,
+        last_fit: (NOWHERE, None),
         evaluations: 0,
         scratch,
     };
@@ -279,6 +280,8 @@ struct Search<'e, 'p, S, B> {
     /// Nothing that is worth more takes her.
     below: i64,
     basket: &'e mut B,
+    /// The profile that was looked at last, and the accepted fit; `None` if it refused.
+    last_fit: (u32, Option<u32>),
     evaluations: u64,
 }
 
@@ -566,12 +569,17 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         screens.screen(block, self.index.kernels, numbered, bounds, Shift::NONE)
     }
 
-    /// Her fit to a profile, if it accepts her.
+    /// Her fit to a profile, if it accepts her. Where many vacancies ask for the same, they
+    /// stand side by side, so the last fit is remembered.
     #[inline]
     fn accepted_fit(&mut self, profile: u32) -> Option<u32> {
-        self.evaluations += 1;
-        let fitting = &self.index.fitting;
-        fitting.accepted_fit(&fitting.profiles[profile as usize], &Sheet(&self.scratch.levels))
+        if self.last_fit.0 != profile {
+            self.evaluations += 1;
+            let fitting = &self.index.fitting;
+            let list = &fitting.profiles[profile as usize];
+            self.last_fit = (profile, fitting.accepted_fit(list, &Sheet(&self.scratch.levels)));
+        }
+        self.last_fit.1
     }
 
     fn locality(&mut self, city: CityIx) -> Locality {
