@@ -233,10 +233,16 @@ fn equal_postings_are_no_worse() {
 }
 
 /// Goal: who has no chance in a full city is told so before its vacancies are looked at one by
-/// one, none of which is full itself. Method: a thousand vacancies in a capped city; count.
+/// one, none of which is full itself. Method: a thousand vacancies in a capped city, no two of
+/// which ask for the same or pay the same; count.
 #[test]
 fn a_full_city_refuses_at_once() {
-    let mut problem = of_one_skill(9_000, 1_000, |vacancy| vacancy.openings = 4);
+    let mut weights = 1..;
+    let mut problem = of_one_skill(9_000, 1_000, |vacancy| {
+        vacancy.openings = 4;
+        vacancy.requirements[0].weight = weights.next().unwrap_or(1);
+        vacancy.salary += i64::from(vacancy.requirements[0].weight);
+    });
     problem.sets = vec![CapSet { parent: None, capacity: 300 }];
     problem.set_of_city = vec![Some(0)];
     let cleared = clear(&problem, Side::Worker, &Control::default()).unwrap();
