@@ -84,14 +84,11 @@ impl Levels for Sheet<'_> {
     }
 }
 
-/// All profiles, and the family and standard of each.
+/// All profiles.
 pub(super) struct Fitting {
     /// The lists that are longer than [`SHORT`].
     long: Vec<[Ask; REQUIREMENTS_MAX]>,
     pub profiles: Vec<AskList>,
-    pub family_of: Vec<u32>,
-    /// The weighted mean of the levels that it asks for.
-    pub standard_of: Vec<u32>,
     /// By desired level: its inverse, times 2^[`SHIFT`].
     inverses: [u64; 128],
 }
@@ -110,8 +107,7 @@ fn inverses() -> [u64; 128] {
 impl Fitting {
     /// No lists yet.
     pub fn new() -> Self {
-        let (long, profiles, family_of, standard_of) = Default::default();
-        Self { long, profiles, family_of, standard_of, inverses: inverses() }
+        Self { long: Vec::new(), profiles: Vec::new(), inverses: inverses() }
     }
 
     /// A profile will be read soon.
@@ -206,10 +202,7 @@ impl Fitting {
 
     /// Numbers the profiles anew: number `i` is what number `order[i]` was.
     pub fn renumber(&mut self, order: &[u32]) {
-        let of = |numbers: &[u32]| order.iter().map(|old| numbers[*old as usize]).collect();
         self.profiles = order.iter().map(|old| self.profiles[*old as usize]).collect();
-        self.family_of = of(&self.family_of);
-        self.standard_of = of(&self.standard_of);
     }
 
     /// One more profile, which came later.
@@ -247,6 +240,14 @@ impl Fitting {
     }
 }
 
+/// What kind of list a profile is.
+pub(super) struct Kind {
+    /// The number of its family.
+    pub family: u32,
+    /// The weighted mean of the levels that it asks for.
+    pub standard: u32,
+}
+
 /// Stores requirement lists once each.
 pub(super) struct Consing<'p> {
     profiles: HashMap<(&'p [Requirement], u32), u32, foldhash::fast::FixedState>,
@@ -269,22 +270,22 @@ impl<'p> Consing<'p> {
         profile
     }
 
-    /// All lists, and their families. `commonness` counts the workers
+    /// All lists, and the kind of each. `commonness` counts the workers
     /// with each skill: rare skills are asked first.
-    pub fn finish(self, commonness: &[u32]) -> Fitting {
-        let mut fitting = Fitting::new();
+    pub fn finish(self, commonness: &[u32]) -> (Fitting, Vec<Kind>) {
+        let (mut fitting, mut kinds) = (Fitting::new(), Vec::with_capacity(self.lists.len()));
         let mut families: HashMap<Vec<(SkillIx, u16)>, u32, foldhash::fast::FixedState> =
             HashMap::default();
         for (requirements, min_fit) in self.lists {
             let asks = asks(requirements);
             let shape = asks.iter().map(|ask| (ask.skill, ask.weight)).collect();
             let next = families.len() as u32;
-            fitting.family_of.push(*families.entry(shape).or_insert(next));
-            fitting.standard_of.push(standard(&asks));
+            let family = *families.entry(shape).or_insert(next);
+            kinds.push(Kind { family, standard: standard(&asks) });
             let list = fitting.sorted_list(asks, min_fit, commonness);
             fitting.profiles.push(list);
         }
-        fitting
+        (fitting, kinds)
     }
 }
 
@@ -324,7 +325,7 @@ mod tests {
             let requirements = [ask(0, desired, 7), ask(1, 33, 1_000), ask(2, 97, 13)];
             let mut consing = Consing::new();
             let profile = consing.profile(&requirements, 0);
-            let fitting = consing.finish(&commonness);
+            let (fitting, _) = consing.finish(&commonness);
             for level in 0..=100 {
                 let levels = [level, 100 - level, 41];
                 let expected = crate::preferences::fit(&Sheet(&levels), &requirements);
@@ -350,7 +351,7 @@ mod tests {
         for len in 0..=REQUIREMENTS_MAX {
             let mut consing = Consing::new();
             let profile = consing.profile(&requirements[..len], 0);
-            let fitting = consing.finish(&[0; REQUIREMENTS_MAX]);
+            let (fitting, _) = consing.finish(&[0; REQUIREMENTS_MAX]);
             let list = &fitting.profiles[profile as usize];
             let minima: Vec<u8> = fitting.asks(list).iter().map(|ask| ask.minimum).collect();
             assert_eq!(minima, [vec![5; len / 2], vec![0; len - len / 2]].concat());

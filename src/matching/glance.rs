@@ -66,7 +66,7 @@ impl Standing for Glance {
     /// If not by what the cap of a city leaves it, which is looked at when she proposes.
     fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
         key > self.cutoffs.own[place as usize]
-            && (bar == Bid::NONE || Bid::new(key, index.places[place as usize].rank) > bar)
+            && Bid::new(key, index.places[place as usize].rank) > bar
     }
 
     fn cutoffs(&self) -> &Cutoffs {

@@ -17,7 +17,7 @@
 //! in no cell; they are found through `rankings`.
 
 use super::crew::join;
-use super::fitting::{AskList, Consing, Fitting};
+use super::fitting::{AskList, Consing, Fitting, Kind};
 use super::kernels::{Kernels, LANES};
 use super::key::{Ranks, inverse};
 use super::rankings::Rankings;
@@ -374,10 +374,10 @@ fn rows(problem: &Problem, commonness: &[u32]) -> (Vec<Row>, Fitting) {
             real: terms.real_salary(vacancy.salary, vacancy.city),
         });
     }
-    let fitting = consing.finish(commonness);
+    let (fitting, kinds) = consing.finish(commonness);
     for row in &mut rows {
-        row.family = fitting.family_of[row.profile as usize];
-        row.standard = fitting.standard_of[row.profile as usize];
+        let Kind { family, standard } = kinds[row.profile as usize];
+        (row.family, row.standard) = (family, standard);
     }
     (rows, fitting)
 }

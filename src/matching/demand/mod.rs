@@ -310,7 +310,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// All of a city.
     fn open(&mut self, city: CityIx) {
         match self.is_shown(Some(city)) {
-            true => self.open_view(Some(city), 0),
+            true => self.open_view(Some(city)),
             false => self.open_city(city, 0),
         }
         let annual = self.locality(city).annual;
@@ -332,7 +332,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let (least, most) = self.scratch.moves.range(home, |city| terms.move_cost(home, city));
         self.away = Away::of(terms, self.worker, least, most);
         if self.is_shown(None) {
-            return self.open_view(None, 0);
+            return self.open_view(None);
         }
         for city in (0..self.index.quarters.len()).map(CityIx::from_offset) {
             if city == home {

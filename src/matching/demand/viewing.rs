@@ -17,12 +17,12 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         self.scratch.lens.shows(city)
     }
 
-    /// What the lens shows, from screen number `at` on.
-    pub(super) fn open_view(&mut self, city: Option<CityIx>, at: usize) {
+    /// What the lens shows.
+    pub(super) fn open_view(&mut self, city: Option<CityIx>) {
         let Some(view) = self.scratch.lens.view(city) else { return };
-        let Some(top_real) = view.top_real(self.index, at) else { return };
+        let Some(top_real) = view.top_real(self.index, 0) else { return };
         let reach = top_real + self.view_worth(city);
-        self.push(Node::View(city), at as u32, 0, reach);
+        self.push(Node::View(city), 0, 0, reach);
     }
 
     /// What a view is worth at most besides its real salaries.

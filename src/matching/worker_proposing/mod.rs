@@ -23,6 +23,10 @@ pub(super) use queue::{groups, order};
 use std::cmp::Reverse;
 use table::{Asked, Hand, Table, room};
 
+/// Groups of fewer stay in their order, home by home, so that each finds in the caches what the
+/// one before has read.
+const LARGE: usize = 64;
+
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and each keeps the best few offers. Then they propose, one after the
 /// other, while the next batch asks; who finds an offer gone, or loses it, goes on to the
@@ -52,7 +56,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
             }
             // The largest first, so that no thread is left with one at the end.
             let mut groups = groups(&crafts, &batch);
-            groups.sort_by_key(|group| Reverse(group.len() / 64));
+            groups.sort_by_key(|group| Reverse(group.len() / LARGE));
             let batch = groups.concat();
             let (hands, again) = crew.ask_meanwhile(groups, |scratch| {
                 table.settle(index, seats, scratch, std::mem::take(&mut asked))

@@ -10,7 +10,7 @@ use super::super::seats::Seats;
 use super::super::standing::Standing;
 use crate::domain::Mobility;
 use crate::mutants;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 /// A batch is contested if so many in a hundred of it hold nothing and must ask again.
@@ -83,9 +83,9 @@ impl Kept {
 
 /// What somebody is about to propose; the best real salary comes first, at one place the best
 /// key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Proposal {
-    /// Both in one number, which is compared without a branch: no two are equal, for a key is
+    /// Both in one number, which is compared without a branch; no two are equal, for a key is
     /// one worker's, and she proposes one thing at a time.
     turn: u128,
     place: u32,
@@ -100,26 +100,6 @@ impl Proposal {
 
     fn key(&self) -> Key {
         Key::from_bits(self.turn as u64)
-    }
-}
-
-impl PartialEq for Proposal {
-    fn eq(&self, other: &Self) -> bool {
-        self.turn == other.turn
-    }
-}
-
-impl Eq for Proposal {}
-
-impl PartialOrd for Proposal {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Proposal {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.turn.cmp(&other.turn)
     }
 }
 
