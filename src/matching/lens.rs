@@ -9,7 +9,7 @@
 
 use super::demand::Question;
 use super::index::{Cell, Index, Place, Top};
-use super::kernels::{Bounds, LANES, Levels, prefetch};
+use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
 use super::key::Key;
 use super::moves::Moves;
 use super::screens::{Screens, Shift, bar, fit_of};
@@ -22,6 +22,9 @@ use std::cmp::Reverse;
 const SHARED_MIN: u32 = 4;
 /// Screens of the index that are looked through at once, at least.
 const STEP: usize = 4;
+/// And one in so many of those that have been looked through: the more that is, the less of what
+/// the last step finds is for nobody.
+const STEP_ONE_IN: usize = 16;
 /// How many cells or places ahead memory is asked for.
 const AHEAD: usize = 8;
 
@@ -33,12 +36,10 @@ pub(super) struct Lens {
     crowds: Vec<Crowd>,
     /// Where anybody looks.
     looked_at: Vec<u32>,
-    /// The best level of any of them, by skill.
-    ceiling: Levels,
 }
 
 /// Those who look at a city, or at all.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Crowd {
     /// How many.
     lookers: u32,
@@ -46,10 +47,23 @@ struct Crowd {
     rank: u32,
     /// No place that pays more takes any of them.
     top: i64,
+    /// The best level of any of them, by skill.
+    ceiling: Levels,
 }
 
 impl Crowd {
-    const NOBODY: Self = Self { lookers: 0, rank: u32::MAX, top: i64::MIN };
+    const NOBODY: Self =
+        Self { lookers: 0, rank: u32::MAX, top: i64::MIN, ceiling: Levels([0; SKILLS]) };
+
+    /// One more, who takes no place that pays more than `top`.
+    fn join(&mut self, rank: u32, top: i64, levels: &Levels) {
+        self.lookers += 1;
+        self.rank = self.rank.min(rank);
+        self.top = self.top.max(top);
+        for (best, level) in self.ceiling.0.iter_mut().zip(&levels.0) {
+            *best = (*best).max(*level);
+        }
+    }
 }
 
 /// What the lens shows of a city, or of all.
@@ -93,7 +107,6 @@ impl Lens {
             views: (0..=cities).map(|_| None).collect(),
             crowds: vec![Crowd::NOBODY; cities + 1],
             looked_at: Vec::new(),
-            ceiling: Levels::default(),
         }
     }
 
@@ -102,26 +115,26 @@ impl Lens {
         if group.len() < SHARED_MIN as usize {
             return;
         }
-        self.ceiling = index.numbering.without_skills();
         for (at, question) in group.iter().enumerate() {
             expect_worker(index, &group[at..]);
             let worker = &*index.problem.workers[question.worker as usize].worker;
-            index.numbering.raise(&mut self.ceiling, worker);
             let (terms, home, below) = (index.terms(), worker.home, question.below);
-            let rank = index.ranks.worker(question.worker);
-            self.expect(Some(home), rank, below);
+            let (rank, levels) =
+                (index.ranks.worker(question.worker), index.numbering.levels(worker));
+            self.crowd(Some(home)).join(rank, below, &levels);
             match &worker.mobility {
                 Mobility::HomeOnly => {}
                 Mobility::Listed(cities) => {
                     for city in cities.iter().copied().filter(|city| *city != home) {
                         let annual = terms.annual_move(worker, city);
-                        self.expect(Some(city), rank, below.saturating_add(annual));
+                        let top = below.saturating_add(annual);
+                        self.crowd(Some(city)).join(rank, top, &levels);
                     }
                 }
                 Mobility::Any => {
                     let (_, most) = moves.range(home, |city| terms.move_cost(home, city));
                     let annual = terms.annual_cost(most, worker.cost_percent);
-                    self.expect(None, rank, below.saturating_add(annual));
+                    self.crowd(None).join(rank, below.saturating_add(annual), &levels);
                 }
             }
         }
@@ -140,16 +153,13 @@ impl Lens {
         self.looked_at.drain(..).for_each(|at| self.views[at as usize] = None);
     }
 
-    /// One more will look there, for places that pay no more than `top`.
-    fn expect(&mut self, city: Option<CityIx>, rank: u32, top: i64) {
+    /// Those who will look there.
+    fn crowd(&mut self, city: Option<CityIx>) -> &mut Crowd {
         let at = self.number(city);
-        let crowd = &mut self.crowds[at];
-        if crowd.lookers == 0 {
+        if self.crowds[at].lookers == 0 {
             self.looked_at.push(at as u32);
         }
-        crowd.lookers += 1;
-        crowd.rank = crowd.rank.min(rank);
-        crowd.top = crowd.top.max(top);
+        &mut self.crowds[at]
     }
 
     /// Where the view of a city stands, or that of all.
@@ -180,11 +190,6 @@ impl Lens {
     pub fn put_back(&mut self, view: Box<View>) {
         let at = self.number(view.city);
         self.views[at] = Some(view);
-    }
-
-    /// The best level of any who look through it, by skill.
-    pub fn ceiling(&self) -> &Levels {
-        &self.ceiling
     }
 }
 
@@ -251,15 +256,9 @@ impl View {
     }
 
     /// Shows so much that there is something behind screen number `screen`; false if nothing is.
-    pub fn reaches<S: Standing>(
-        &mut self,
-        index: &Index,
-        standing: &S,
-        best: &Levels,
-        screen: usize,
-    ) -> bool {
+    pub fn reaches<S: Standing>(&mut self, index: &Index, standing: &S, screen: usize) -> bool {
         while screen >= self.ends.len() {
-            if !self.look_further(index, standing, best) {
+            if !self.look_further(index, standing) {
                 return false;
             }
         }
@@ -267,9 +266,9 @@ impl View {
     }
 
     /// Shows at least one screen more; false if there is nothing more to show.
-    fn look_further<S: Standing>(&mut self, index: &Index, standing: &S, best: &Levels) -> bool {
+    fn look_further<S: Standing>(&mut self, index: &Index, standing: &S) -> bool {
         let (tops, shown) = (self.tops(index), self.ends.len());
-        let mut step = STEP.max(self.looked_through / 2);
+        let mut step = STEP.max(self.looked_through / STEP_ONE_IN);
         while self.ends.len() == shown {
             if self.looked_through == tops.len() && self.found.is_empty() {
                 return false;
@@ -277,7 +276,7 @@ impl View {
             let end = tops.len().min(self.looked_through + step);
             for top in &tops[self.looked_through..end] {
                 if top.bottom <= self.crowd.top {
-                    self.look_through(index, top, best);
+                    self.look_through(index, top);
                 }
             }
             self.looked_through = end;
@@ -289,10 +288,10 @@ impl View {
     }
 
     /// Notes the cells behind a screen that could take the best.
-    fn look_through(&mut self, index: &Index, top: &Top, best: &Levels) {
+    fn look_through(&mut self, index: &Index, top: &Top) {
         let (quarter, block) = (&index.quarters[top.city.at()], top.block as usize);
         let mut bounds = Bounds([0; LANES]);
-        let screens = &quarter.screens;
+        let (screens, best) = (&quarter.screens, &self.crowd.ceiling);
         let mut passed = screens.screen(block, index.kernels, best, &mut bounds, Shift::NONE);
         while passed != 0 {
             let lane = passed.trailing_zeros();

@@ -39,7 +39,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let Some(mut view) = self.scratch.lens.take(city) else { return };
         let worth = self.view_worth(city);
         let mut at = from;
-        while view.reaches(self.index, self.standing, self.scratch.lens.ceiling(), at) {
+        while view.reaches(self.index, self.standing, at) {
             let next = match city {
                 Some(city) => self.search_city_view(&mut view, city, at),
                 None => self.search_whole_view(&mut view, at),
