@@ -46,6 +46,25 @@ pub(super) struct Place {
     pub cell: u32,
 }
 
+/// What a search has to know of a place.
+#[derive(Clone, Copy)]
+pub(super) struct Sight {
+    pub real: i64,
+    pub salary: i64,
+    pub profile: u32,
+    pub rank: u32,
+    pub place: u32,
+    pub city: CityIx,
+}
+
+impl Sight {
+    #[inline]
+    pub fn of(place: u32, at: &Place, city: CityIx) -> Self {
+        let Place { salary, real, profile, rank, .. } = *at;
+        Self { real, salary, profile, rank, place, city }
+    }
+}
+
 /// The places of one family in one city.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
@@ -256,8 +275,7 @@ impl Layout {
             while self.cells.get(next).is_some_and(|cell| cell.city.at() == city) {
                 next += 1;
             }
-            let lists = lists[start..next].iter();
-            let screens = Screens::of(&self.numbering, &self.fitting, lists);
+            let screens = Screens::of(&self.numbering, &self.fitting, &lists[start..next]);
             let blocks = self.cells[start..next].chunks(LANES).enumerate();
             let tops = blocks.map(|(block, cells)| Top {
                 real: cells[0].top_real,

@@ -122,6 +122,19 @@ pub(super) fn prefetch<T>(slice: &[T], at: usize) {
     }
 }
 
+/// The same for all of a slice.
+#[inline(always)]
+pub(super) fn prefetch_all<T>(slice: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..size_of_val(slice)).step_by(64) {
+        // SAFETY: a prefetch reads nothing, wherever it points.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().cast::<i8>().wrapping_add(line));
+        }
+    }
+}
+
 /// A worker's levels by skill.
 #[repr(align(64))]
 #[derive(Clone)]
@@ -141,8 +154,6 @@ pub(super) struct Slot {
     pub skill: Bytes,
     /// No level above it counts.
     pub desired: Bytes,
-    /// A level below it refuses.
-    pub minimum: Bytes,
     /// What a level is worth.
     pub worth: [u16; LANES],
 }
@@ -151,6 +162,8 @@ pub(super) struct Slot {
 #[derive(Clone, Copy)]
 pub(super) struct Screen<'s> {
     pub slots: &'s [Slot],
+    /// Of the first of them: a level below it refuses.
+    pub minima: &'s [Bytes],
     /// What a list is worth without any level, and what it must be worth.
     pub base: &'s [u16; LANES],
     pub least: &'s [u16; LANES],
@@ -202,12 +215,16 @@ fn run_screen(
 ) -> u64 {
     let mut sums = *screen.base;
     let mut refused = [0_u8; LANES];
-    for slot in screen.slots {
+    for (at, slot) in screen.slots.iter().enumerate() {
         let found = lookup(levels, &slot.skill);
         for lane in 0..LANES {
             let counted = u16::from(found[lane].min(slot.desired[lane]));
             sums[lane] = sums[lane].wrapping_add(counted.wrapping_mul(slot.worth[lane]));
-            refused[lane] |= u8::from(found[lane] < slot.minimum[lane]);
+        }
+        if let Some(minimum) = screen.minima.get(at) {
+            for lane in 0..LANES {
+                refused[lane] |= u8::from(found[lane] < minimum[lane]);
+            }
         }
     }
     bounds.0 = sums;
@@ -362,9 +379,11 @@ mod tests {
                 .map(|_| Slot {
                     skill: std::array::from_fn(|_| noise(SKILLS as u64) as u8),
                     desired: std::array::from_fn(|_| noise(101) as u8),
-                    minimum: std::array::from_fn(|_| noise(30) as u8),
                     worth: std::array::from_fn(|_| noise(200) as u16),
                 })
+                .collect();
+            let minima: Vec<Bytes> = (0..noise(slots.len() as u64 + 1))
+                .map(|_| std::array::from_fn(|_| noise(30) as u8))
                 .collect();
             let base: [u16; LANES] = std::array::from_fn(|_| noise(3) as u16);
             let least = std::array::from_fn(|_| noise(20_000) as u16);
@@ -373,7 +392,14 @@ mod tests {
             for ahead in [0, 63, 64, usize::MAX] {
                 prefetch(&base, ahead);
             }
-            let screen = Screen { slots: &slots, base: &base, least: &least, bars: &bars, shift };
+            let screen = Screen {
+                slots: &slots,
+                minima: &minima,
+                base: &base,
+                least: &least,
+                bars: &bars,
+                shift,
+            };
             let cutoffs: Vec<Key> =
                 (0..noise(70)).map(|_| Key::new(noise(4) as i64, noise(4) as u32)).collect();
             let key = Key::new(noise(4) as i64, noise(4) as u32);
@@ -382,7 +408,7 @@ mod tests {
                 .map(|slot| Column {
                     levels: &slot.skill,
                     desired: slot.desired[0],
-                    minimum: slot.minimum[0],
+                    minimum: noise(30) as u8,
                     worth: slot.worth[0],
                 })
                 .collect();

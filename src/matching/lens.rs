@@ -8,7 +8,7 @@
 //! lens knows of a cutoff may be too low, but not too high.
 
 use super::demand::Question;
-use super::index::{Cell, Index, Place, Top};
+use super::index::{Cell, Index, Sight, Top};
 use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
 use super::key::Key;
 use super::moves::Moves;
@@ -16,7 +16,6 @@ use super::screens::{Screens, Shift, bar, fit_of};
 use super::standing::Standing;
 use crate::domain::{CityIx, Mobility};
 use crate::mutants;
-use std::cmp::Reverse;
 
 /// Those who look at a city from which on it pays to share what is seen.
 const SHARED_MIN: u32 = 4;
@@ -76,20 +75,37 @@ pub(super) struct View {
     /// Cells that may have something, and the bounds on the fit.
     cells: Vec<(u32, u32)>,
     /// Places found there, of which others yet to be found may pay more.
-    found: Vec<Sight>,
+    found: Vec<Found>,
     /// Best real salary first.
     shown: Vec<Sight>,
     screens: Screens,
     ends: Vec<Ends>,
 }
 
-/// A place that could take somebody.
-#[derive(Clone, Copy)]
-pub(super) struct Sight {
-    pub at: Place,
-    pub place: u32,
-    pub city: CityIx,
-    bar: u16,
+/// A place that could take somebody, with its bar. The best real salary comes last; all in one
+/// number, which is compared without a branch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found(u128);
+
+impl Found {
+    fn new(real: i64, place: u32, city: CityIx, bar: u16) -> Self {
+        let real = (real as u64) ^ (1 << 63);
+        let rest = u64::from(!place) << 32 | u64::from(city.0) << 16 | u64::from(bar);
+        Self(u128::from(real) << 64 | u128::from(rest))
+    }
+
+    fn real(self) -> i64 {
+        ((self.0 >> 64) as u64 ^ (1 << 63)) as i64
+    }
+
+    fn bar(self) -> u16 {
+        self.0 as u16
+    }
+
+    fn sight(self, index: &Index) -> Sight {
+        let place = !((self.0 >> 32) as u32);
+        Sight::of(place, &index.places[place as usize], CityIx((self.0 >> 16) as u16))
+    }
 }
 
 /// What the places behind a screen pay.
@@ -238,7 +254,7 @@ impl View {
     #[inline]
     pub fn top_real(&self, index: &Index, screen: usize) -> Option<i64> {
         let shown = self.ends.get(screen).map(|ends| ends.top_real);
-        let found = || self.found.iter().map(|sight| sight.at.real).max();
+        let found = || self.found.iter().map(|found| found.real()).max();
         shown.or_else(|| found().max(self.unseen(index)))
     }
 
@@ -274,7 +290,11 @@ impl View {
                 return false;
             }
             let end = tops.len().min(self.looked_through + step);
-            for top in &tops[self.looked_through..end] {
+            for at in self.looked_through..end {
+                let top = &tops[at];
+                if let Some(ahead) = tops.get(at + 2) {
+                    index.quarters[ahead.city.at()].screens.expect(ahead.block as usize);
+                }
                 if top.bottom <= self.crowd.top {
                     self.look_through(index, top);
                 }
@@ -335,35 +355,54 @@ impl View {
 
     /// Shows what has been found, as far as nothing that pays more can come.
     fn show(&mut self, index: &Index) {
-        let unseen = self.unseen(index).unwrap_or(i64::MIN);
-        let mut ready = 0;
+        let unseen = self.unseen(index);
+        let mut hidden = 0;
         for at in 0..self.found.len() {
-            if self.found[at].at.real >= unseen {
-                self.found.swap(ready, at);
-                ready += 1;
+            if unseen.is_some_and(|unseen| self.found[at].real() < unseen) {
+                self.found.swap(hidden, at);
+                hidden += 1;
             }
         }
-        self.found[..ready].sort_unstable_by_key(|sight| (Reverse(sight.at.real), sight.place));
-        if unseen > i64::MIN {
+        self.found[hidden..].sort_unstable();
+        if unseen.is_some() {
             // The last screen is filled when there is more.
-            ready -= ready % LANES;
+            hidden += (self.found.len() - hidden) % LANES;
         }
-        let ready: Vec<Sight> = self.found.drain(..ready).collect();
-        for alike in ready.chunks(LANES) {
-            for (lane, sight) in alike.iter().enumerate() {
-                if let Some(ahead) = alike.get(lane + AHEAD) {
-                    index.fitting.expect(ahead.at.profile);
-                }
-                let list = &index.fitting.profiles[sight.at.profile as usize];
-                self.screens.push(&index.numbering, &index.fitting, lane, list);
-                self.screens.set_bar(self.ends.len(), lane, sight.bar);
-                self.shown.push(*sight);
-            }
-            self.ends.push(Ends {
-                top_salary: alike.iter().map(|sight| sight.at.salary).max().unwrap_or(0),
-                top_real: alike[0].at.real,
-                bottom_real: alike[alike.len() - 1].at.real,
-            });
+        for alike in self.found[hidden..].rchunks(LANES) {
+            let start = self.shown.len();
+            self.shown.extend(alike.iter().rev().map(|found| found.sight(index)));
+            let alike = alike.iter().rev();
+            add_screen(
+                &mut self.screens,
+                index,
+                &self.shown[start..],
+                alike.map(|found| found.bar()),
+            );
+            self.ends.push(Ends::of(&self.shown[start..]));
+        }
+        self.found.truncate(hidden);
+    }
+}
+
+/// A screen of places, best real salary first, with their bars.
+fn add_screen(
+    screens: &mut Screens,
+    index: &Index,
+    sights: &[Sight],
+    bars: impl Iterator<Item = u16>,
+) {
+    let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
+    screens.add(&index.numbering, &index.fitting, sights.iter().map(profile));
+    let screen = screens.blocks() - 1;
+    bars.enumerate().for_each(|(lane, bar)| screens.set_bar(screen, lane, bar));
+}
+
+impl Ends {
+    fn of(sights: &[Sight]) -> Self {
+        Self {
+            top_salary: sights.iter().map(|sight| sight.salary).max().unwrap_or(0),
+            top_real: sights[0].real,
+            bottom_real: sights[sights.len() - 1].real,
         }
     }
 }
@@ -389,7 +428,7 @@ fn expect_worker(index: &Index, group: &[Question]) {
 
 /// Adds the places of a cell that take somebody with that key and pay no more than `top`.
 fn find<S: Standing>(
-    found: &mut Vec<Sight>,
+    found: &mut Vec<Found>,
     cell: &Cell,
     index: &Index,
     standing: &S,
@@ -407,7 +446,7 @@ fn find<S: Standing>(
     let unfair = 600 * u16::from(mutants::active("bar-too-high"));
     let sights = places.clone().zip(inside).zip(own).map(|((place, at), own)| {
         let bar = bar(own.max(&set).score()).saturating_add(unfair);
-        (Sight { at: *at, place, city: *city, bar }, best > *own && best >= set && at.real <= top)
+        (Found::new(at.real, place, *city, bar), best > *own && best >= set && at.real <= top)
     });
     for (sight, opens) in sights {
         found.push(sight);

@@ -5,10 +5,12 @@
 //! holds back a list that would take her. Skills beyond the [`SKILLS`] that are asked
 //! for most count as if she had them in full.
 
-use super::fitting::{AskList, Fitting, UNITS};
+use super::fitting::{Ask, AskList, Fitting, UNITS};
 pub(super) use super::kernels::Shift;
-use super::kernels::{Bounds, Column, Kernels, LANES, Levels, SKILLS, Screen, Slot};
-use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
+use super::kernels::{
+    Bounds, Bytes, Column, Kernels, LANES, Levels, SKILLS, Screen, Slot, prefetch_all,
+};
+use crate::domain::limits::{FIT_MAX, REQUIREMENTS_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{SkillIx, Worker};
 use crate::mutants;
 use std::ops::Range;
@@ -26,11 +28,14 @@ pub(super) struct Numbering {
 #[derive(Default)]
 pub(super) struct Screens {
     slots: Vec<Slot>,
+    minima: Vec<Bytes>,
     blocks: Vec<Block>,
 }
 
 struct Block {
     slots: Range<u32>,
+    /// Of the first of these slots, those with a minimum in any lane.
+    minima: Range<u32>,
     base: [u16; LANES],
     least: [u16; LANES],
     bars: [u16; LANES],
@@ -91,16 +96,48 @@ impl Numbering {
 
 impl Screens {
     /// Screens of a row of lists, in its order.
-    pub fn of<'l>(
-        numbering: &Numbering,
-        fitting: &Fitting,
-        lists: impl Iterator<Item = &'l AskList>,
-    ) -> Self {
+    pub fn of(numbering: &Numbering, fitting: &Fitting, lists: &[AskList]) -> Self {
         let mut screens = Self::default();
-        for (at, list) in lists.enumerate() {
-            screens.push(numbering, fitting, at, list);
+        for lists in lists.chunks(LANES) {
+            screens.add(numbering, fitting, lists.iter());
         }
         screens
+    }
+
+    /// Adds a block of lists, [`LANES`] at most.
+    pub fn add<'l>(
+        &mut self,
+        numbering: &Numbering,
+        fitting: &Fitting,
+        lists: impl Iterator<Item = &'l AskList> + Clone,
+    ) {
+        self.open();
+        let Some(block) = self.blocks.last_mut() else { return };
+        for (lane, list) in lists.clone().enumerate() {
+            block.put(lane, list);
+        }
+        // Ask by ask rather than list by list: so its columns stay in the first cache.
+        for at in 0..REQUIREMENTS_MAX {
+            let (mut slot, mut minimum) = (Slot::BLANK, [0; LANES]);
+            let (mut asked, mut mandatory) = (false, false);
+            for (lane, list) in lists.clone().enumerate() {
+                if let Some(ask) = fitting.ask(list, at) {
+                    slot.put(lane, numbering.number(ask.skill), ask);
+                    minimum[lane] = least_level(ask);
+                    asked |= ask.weight > 0;
+                    mandatory |= ask.minimum > 0;
+                }
+            }
+            if !asked {
+                break;
+            }
+            self.slots.push(slot);
+            if mandatory {
+                self.minima.push(minimum);
+            }
+        }
+        block.slots.end = self.slots.len() as u32;
+        block.minima.end = self.minima.len() as u32;
     }
 
     /// Adds a list, in the next lane after `len` that were added one by one.
@@ -108,12 +145,36 @@ impl Screens {
         if len.is_multiple_of(LANES) {
             self.open();
         }
-        self.put(len % LANES, numbering, fitting, list);
+        let Some(block) = self.blocks.last_mut() else { return };
+        let (lane, asks) = (len % LANES, fitting.asks(list));
+        block.put(lane, list);
+        while block.slots.len() < asks.len() {
+            self.slots.push(Slot::BLANK);
+            block.slots.end += 1;
+        }
+        for (slot, ask) in self.slots[block.slots.start as usize..].iter_mut().zip(asks) {
+            slot.put(lane, numbering.number(ask.skill), ask);
+        }
+        let mandatory = || asks.iter().filter(|ask| ask.minimum > 0);
+        while block.minima.len() < mandatory().count() {
+            self.minima.push([0; LANES]);
+            block.minima.end += 1;
+        }
+        let minima = self.minima[block.minima.start as usize..].iter_mut();
+        minima.zip(mandatory()).for_each(|(minimum, ask)| minimum[lane] = least_level(ask));
     }
 
     /// How many lists could be screened at once, in all.
     pub fn blocks(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// A block will be screened soon.
+    pub fn expect(&self, block: usize) {
+        let Some(Block { slots, minima, .. }) = self.blocks.get(block) else { return };
+        prefetch_all(&self.blocks[block..block + 1]);
+        prefetch_all(&self.slots[slots.start as usize..slots.end as usize]);
+        prefetch_all(&self.minima[minima.start as usize..minima.end as usize]);
     }
 
     /// Screens the lists of a block: a bit for each that could take a worker of these
@@ -127,9 +188,10 @@ impl Screens {
         bounds: &mut Bounds,
         shift: Shift,
     ) -> u64 {
-        let Block { slots, base, least, bars } = &self.blocks[block];
+        let Block { slots, minima, base, least, bars } = &self.blocks[block];
         let slots = &self.slots[slots.start as usize..slots.end as usize];
-        with.screen(Screen { slots, base, least, bars, shift }, levels, bounds)
+        let minima = &self.minima[minima.start as usize..minima.end as usize];
+        with.screen(Screen { slots, minima, base, least, bars, shift }, levels, bounds)
     }
 
     /// Sets what a list must be worth besides, as [`bar`] makes it.
@@ -138,33 +200,44 @@ impl Screens {
     }
 
     fn open(&mut self) {
-        let next = self.slots.len() as u32;
-        // Lanes without a list pass nobody.
-        let (base, least) = ([0; LANES], [u16::MAX; LANES]);
-        self.blocks.push(Block { slots: next..next, base, least, bars: [0; LANES] });
+        let (slots, minima) = (self.slots.len() as u32, self.minima.len() as u32);
+        self.blocks.push(Block {
+            slots: slots..slots,
+            minima: minima..minima,
+            base: [0; LANES],
+            // Lanes without a list pass nobody.
+            least: [u16::MAX; LANES],
+            bars: [0; LANES],
+        });
     }
+}
 
-    fn put(&mut self, lane: usize, numbering: &Numbering, fitting: &Fitting, list: &AskList) {
-        let Some(block) = self.blocks.last_mut() else { return };
-        let asks = fitting.asks(list);
-        block.least[lane] = (list.min_fit() * UNITS) as u16;
+impl Block {
+    /// What a list is worth without any level, and what it must be worth.
+    fn put(&mut self, lane: usize, list: &AskList) {
+        self.least[lane] = (list.min_fit() * UNITS) as u16;
         if list.is_empty() {
-            block.base[lane] = (FIT_MAX * UNITS) as u16;
-        }
-        while block.slots.len() < asks.len() {
-            let blank = [0; LANES];
-            let slot = Slot { skill: blank, desired: blank, minimum: blank, worth: [0; LANES] };
-            self.slots.push(slot);
-            block.slots.end += 1;
-        }
-        let start = block.slots.start as usize;
-        for (slot, ask) in self.slots[start..].iter_mut().zip(asks) {
-            slot.skill[lane] = numbering.number(ask.skill);
-            slot.desired[lane] = ask.desired;
-            slot.minimum[lane] = ask.minimum + u8::from(mutants::active("minimum-too-high"));
-            slot.worth[lane] = ask.worth;
+            self.base[lane] = (FIT_MAX * UNITS) as u16;
         }
     }
+}
+
+impl Slot {
+    /// Asks for nothing.
+    const BLANK: Self = Self { skill: [0; LANES], desired: [0; LANES], worth: [0; LANES] };
+
+    /// One ask, of the skill with that number.
+    #[inline]
+    fn put(&mut self, lane: usize, number: u8, ask: &Ask) {
+        self.skill[lane] = number;
+        self.desired[lane] = ask.desired;
+        self.worth[lane] = ask.worth;
+    }
+}
+
+/// The level below which an ask refuses.
+fn least_level(ask: &Ask) -> u8 {
+    ask.minimum + u8::from(mutants::active("minimum-too-high"))
 }
 
 /// One requirement list as workers are screened by it (see `roster`).

@@ -228,9 +228,14 @@ impl<'a> Terms<'a> {
         if shortfall_bp == 0 {
             return i64::from(fit) + bonus;
         }
-        let weight = i128::from(self.settings.shortfall_weight_bp);
-        let penalty = i128::from(shortfall_bp) * weight / 10_000;
-        let penalty = i64::try_from(penalty).unwrap_or(i64::MAX);
+        let weight = i64::from(self.settings.shortfall_weight_bp);
+        let penalty = match shortfall_bp.checked_mul(weight) {
+            Some(product) => product / 10_000,
+            None => {
+                let penalty = i128::from(shortfall_bp) * i128::from(weight) / 10_000;
+                i64::try_from(penalty).unwrap_or(i64::MAX)
+            }
+        };
         (i64::from(fit) + bonus).saturating_sub(penalty)
     }
 

@@ -73,9 +73,13 @@ impl Basket for Menu {
     }
 
     fn take(&mut self, worth: Worth, offer: Offer) {
-        let at = self.offers[..self.len].partition_point(|(other, _)| *other > worth);
-        let end = self.len.min(self.room - 1);
-        self.offers.copy_within(at..end, at + 1);
+        // Most are found in about their order, so its place is near the end.
+        let mut at = self.len.min(self.room - 1);
+        let end = at;
+        while at > 0 && self.offers[at - 1].0 < worth {
+            self.offers[at] = self.offers[at - 1];
+            at -= 1;
+        }
         self.offers[at] = (worth, Found { place: offer.place, key: offer.key });
         self.len = end + 1;
         if self.is_full() {

@@ -16,7 +16,7 @@ mod viewing;
 pub(super) use menu::Menu;
 
 use super::fitting::Sheet;
-use super::index::{Index, NOWHERE, Place};
+use super::index::{Index, NOWHERE, Place, Sight};
 use super::kernels::{Bounds, LANES, Levels, SKILLS};
 use super::key::{Bid, Key, Worth};
 use super::lens::Lens;
@@ -545,22 +545,23 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             } else if open & 1 == 0 {
                 from += open.trailing_zeros();
             } else {
-                self.evaluate(from, &index.places[from as usize], &locality, shortfall);
+                let sight = Sight::of(from, &index.places[from as usize], cell.city);
+                self.evaluate(&sight, &locality, shortfall);
                 from += 1;
             }
         }
     }
 
     /// One place, to the last unit; she would have that shortfall there.
-    fn evaluate(&mut self, place: u32, at: &Place, locality: &Locality, shortfall: i64) {
-        let Some(fit) = self.accepted_fit(at.profile) else { return };
-        let value = at.real - locality.annual + self.terms.fit_worth(fit);
-        let worth = Worth::new(value, at.rank);
+    fn evaluate(&mut self, sight: &Sight, locality: &Locality, shortfall: i64) {
+        let Some(fit) = self.accepted_fit(sight.profile) else { return };
+        let value = sight.real - locality.annual + self.terms.fit_worth(fit);
+        let worth = Worth::new(value, sight.rank);
         if worth <= self.basket.threshold() || value > self.below {
             return;
         }
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        self.consider_against(place, worth, key, locality.bar);
+        self.consider_against(sight.place, worth, key, locality.bar);
     }
 
     #[inline]

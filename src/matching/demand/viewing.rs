@@ -1,8 +1,8 @@
 //! A search through a lens (see `lens`): the same vacancies, found at less cost.
 
-use super::super::index::Place;
+use super::super::index::Sight;
 use super::super::key::Key;
-use super::super::lens::{Sight, View};
+use super::super::lens::View;
 use super::super::screens::{Shift, bar, fit_of};
 use super::super::standing::Standing;
 use super::menu::Basket;
@@ -72,10 +72,14 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let bonus = self.terms.score(0, 0, locality.local);
         let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
         let mut passed = self.screen_view(view, at, bonus, least_shortfall);
+        let worth = self.fit_worth_max - locality.annual;
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
             let sight = view.sight(at, lane);
+            if sight.real + worth < self.basket.threshold().value {
+                break;
+            }
             if self.is_worthwhile(&sight, locality.annual, lane) {
                 self.look_at(view, &sight, &locality, at, lane);
             }
@@ -98,10 +102,14 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let asked = asked + self.away.least_annual;
         let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
         let mut passed = self.screen_view(view, at, 0, least_shortfall);
+        let worth = self.fit_worth_max - self.away.least_annual;
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
             let sight = view.sight(at, lane);
+            if sight.real + worth < self.basket.threshold().value {
+                break;
+            }
             if sight.city == self.worker.home {
                 continue;
             }
@@ -127,7 +135,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// for.
     #[inline]
     fn is_worthwhile(&self, sight: &Sight, annual: i64, lane: usize) -> bool {
-        let net = sight.at.real - annual;
+        let net = sight.real - annual;
         let most = net + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
         most >= self.basket.threshold().value && net <= self.below
     }
@@ -141,17 +149,16 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         at: usize,
         lane: usize,
     ) {
-        let Place { salary, .. } = sight.at;
-        if salary < locality.least {
+        if sight.salary < locality.least {
             return;
         }
         let fit = fit_of(&self.scratch.bounds, lane);
-        let shortfall = Terms::shortfall_bp(locality.asking, salary);
+        let shortfall = Terms::shortfall_bp(locality.asking, sight.salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
         let own = self.standing.own(sight.place..sight.place + 1)[0];
         let unseen = mutants::active("full-city-unseen");
         if key > own && (key >= locality.bar.key || unseen) {
-            self.evaluate(sight.place, &sight.at, locality, shortfall);
+            self.evaluate(sight, locality, shortfall);
         } else {
             view.note(at, lane, own.max(locality.bar.key));
         }
