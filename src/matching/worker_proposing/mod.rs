@@ -42,7 +42,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     let order = order(index.problem, &index.ranks, &crafts, threads);
     let first_far = first_far(index.problem, &order);
     control.begin(Phase::Proposing, order.len())?;
-    let mut table = Table::of(index);
+    let mut table = Table::of(index, threads);
     // They are reckoned when all is done.
     seats.forget_values();
     let glance = Glance::at(index, seats);

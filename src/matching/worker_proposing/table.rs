@@ -81,57 +81,62 @@ impl Kept {
     }
 }
 
-/// What somebody is about to propose; the best real salary comes first, at one place the best
-/// key.
+/// What somebody is about to propose. No two have the same key, which is one worker's, for she
+/// proposes one thing at a time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Proposal {
-    /// Both in one number, which is compared without a branch; no two are equal, for a key is
-    /// one worker's, and she proposes one thing at a time.
-    turn: u128,
+    key: Key,
     place: u32,
     worker: u32,
 }
 
-impl Proposal {
-    fn new(real: i64, key: Key, place: u32, worker: u32) -> Self {
-        let real = (real as u64) ^ (1 << 63);
-        Self { turn: u128::from(real) << 64 | u128::from(key.bits()), place, worker }
-    }
+/// So many rows of those about to propose.
+const ROWS: usize = 64 * PARTS;
+const PARTS: usize = 8;
+/// Places of which the borders of rows are drawn, at most.
+const SAMPLE: usize = 64 * ROWS;
 
-    fn key(&self) -> Key {
-        Key::from_bits(self.turn as u64)
-    }
-}
-
-/// Those about to propose. Most come at once, before the first of them proposes.
-#[derive(Default)]
+/// Those about to propose, in rows by the real salary of the place. The best paid row comes
+/// first, and in it the best key; whose place pays a little more makes no difference there.
 struct Line {
-    /// Who came at once, the best last.
-    first: Vec<Proposal>,
-    is_sorted: bool,
-    /// Who came later.
-    later: BinaryHeap<Proposal>,
+    rows: Vec<BinaryHeap<Proposal>>,
+    /// A bit for each row that somebody is in.
+    taken: [u64; PARTS],
+    /// By place: its row. About as many places belong to each.
+    row_of: Vec<u16>,
 }
 
 impl Line {
-    fn push(&mut self, proposal: Proposal) {
-        match self.is_sorted {
-            true => self.later.push(proposal),
-            false => self.first.push(proposal),
+    /// Nobody yet.
+    fn of(index: &Index, threads: usize) -> Self {
+        let places = &index.places;
+        let some = places.iter().step_by(places.len() / SAMPLE + 1);
+        let mut sample: Vec<i64> = some.map(|place| place.real).collect();
+        sample.sort_unstable();
+        let borders: Vec<i64> =
+            (1..ROWS).filter_map(|row| sample.get(row * sample.len() / ROWS).copied()).collect();
+        let row = |place: usize| borders.partition_point(|border| *border <= places[place].real);
+        Self {
+            rows: vec![BinaryHeap::new(); ROWS],
+            taken: [0; PARTS],
+            row_of: map(threads, places.len(), |place| row(place) as u16),
         }
     }
 
-    /// The best.
+    fn push(&mut self, proposal: Proposal) {
+        let row = usize::from(self.row_of[proposal.place as usize]);
+        self.rows[row].push(proposal);
+        self.taken[row / 64] |= 1 << (row % 64);
+    }
+
+    /// The next.
     fn next(&mut self) -> Option<Proposal> {
-        if !self.is_sorted {
-            self.first.sort_unstable();
-            self.is_sorted = true;
+        let part = self.taken.iter().rposition(|rows| *rows > 0)?;
+        let row = 64 * part + self.taken[part].ilog2() as usize;
+        let next = self.rows[row].pop();
+        if self.rows[row].is_empty() {
+            self.taken[part] &= !(1 << (row % 64));
         }
-        if self.later.peek() > self.first.last() {
-            return self.later.pop();
-        }
-        let next = self.first.pop();
-        self.is_sorted = next.is_some();
         next
     }
 }
@@ -146,12 +151,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub fn of(index: &Index) -> Self {
+    pub fn of(index: &Index, threads: usize) -> Self {
         let workers = index.problem.workers.len();
         Self {
             offers: vec![Vec::new(); workers],
             may_ask: vec![false; workers],
-            line: Line::default(),
+            line: Line::of(index, threads),
             proposals: 0,
         }
     }
@@ -253,7 +258,6 @@ impl Table {
         }
         for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
             seats.expect(kept.place);
-            prefetch(&index.places, kept.place as usize);
         }
     }
 
@@ -273,8 +277,7 @@ impl Table {
     /// What she would propose, of what she holds in her hand.
     fn best(&self, index: &Index, w: u32) -> Option<Proposal> {
         let best = self.offers[w as usize].last()?;
-        let real = index.places[best.place as usize].real;
-        Some(Proposal::new(real, best.key(index, w), best.place, w))
+        Some(Proposal { key: best.key(index, w), place: best.place, worker: w })
     }
 
     /// Lines a worker up with the best of her offers that still stands. If none does, returns
@@ -283,7 +286,7 @@ impl Table {
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Question> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
-            if seats.takes(index, best.place, best.key()) {
+            if seats.takes(index, best.place, best.key) {
                 self.line.push(best);
                 return None;
             }
@@ -297,8 +300,7 @@ impl Table {
     /// A worker proposes; returns who is left without a match: she herself if the offer is
     /// gone, whoever she displaces, or nobody.
     fn propose(&mut self, index: &Index, seats: &mut Seats, proposal: Proposal) -> Option<u32> {
-        let Proposal { place, worker, .. } = proposal;
-        let key = proposal.key();
+        let Proposal { key, place, worker } = proposal;
         if !seats.takes(index, place, key) {
             return Some(worker);
         }
