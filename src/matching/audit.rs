@@ -78,6 +78,11 @@ impl<'p> Audit<'p> {
         Self { problem, matching, ranks, cities, naming, numbers, bars, skills }
     }
 
+    /// The workers in the order drawn.
+    pub fn drawn(&self) -> &'p [u32] {
+        self.ranks.workers_drawn()
+    }
+
     /// Room for the levels of one worker.
     pub fn sheet(&self) -> Spread {
         Spread(vec![0; self.skills])

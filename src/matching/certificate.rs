@@ -121,16 +121,18 @@ pub fn certify_with(
     let held = |w| Held::of(problem, &index.ranks, matching, w);
     let held = map(threads, problem.workers.len(), held);
     let score = |w: u32, _| held[w as usize].score;
-    let cutoffs = cutoffs_scored(problem, matching, &index.ranks, score);
-    let bars: Vec<Bid> = cutoffs.iter().map(|cutoff| cutoff.bar(&index.ranks)).collect();
-    let audit = Audit::of(problem, matching, &index.ranks, &bars);
-    let frozen = Frozen::of(&index, &held, &bars);
-    let (sample, restless) = join(
+    let cutoffs = || {
+        let cutoffs = cutoffs_scored(problem, matching, &index.ranks, score);
+        let bars: Vec<Bid> = cutoffs.iter().map(|cutoff| cutoff.bar(&index.ranks)).collect();
+        (cutoffs, bars)
+    };
+    let ((cutoffs, bars), queue) = join(threads, cutoffs, || Queue::of(&index, threads));
+    let (second, first) = join(
         threads,
-        || audit.sample(index.ranks.workers_drawn(), control, pairs_audited),
-        || search(&index, &frozen, control, threads),
+        || Audit::of(problem, matching, &index.ranks, &bars).sample(control, pairs_audited),
+        || search(&index, &Frozen::of(&index, &held, &bars), &queue, control, threads),
     );
-    let (sample, (restless, searched)) = (sample?, restless?);
+    let ((audit, sample), (restless, searched)) = (second?, first?);
     let found = audit.look_at_all(restless.into_iter().chain(sample.suspects), control)?;
     Ok(Certificate {
         cutoffs,
@@ -142,23 +144,36 @@ pub fn certify_with(
     })
 }
 
+/// All workers in the order in which they ask.
+struct Queue {
+    crafts: Crafts,
+    order: Vec<u32>,
+}
+
+impl Queue {
+    fn of(index: &Index, threads: usize) -> Self {
+        let crafts = Crafts::of(index.problem, threads);
+        let order = order(index.problem, &index.ranks, &crafts, threads);
+        Self { crafts, order }
+    }
+}
+
 /// The first opinion: the workers who would rather have a vacancy that they get into,
 /// and how many pairs were looked at.
 fn search(
     index: &Index,
     frozen: &Frozen,
+    Queue { crafts, order }: &Queue,
     control: &Control,
     threads: usize,
 ) -> Result<(Vec<u32>, u64), Cancelled> {
-    let crafts = Crafts::of(index.problem, threads);
-    let order = order(index.problem, &index.ranks, &crafts, threads);
     let (next, evaluations) = (AtomicUsize::new(0), AtomicU64::new(0));
     let look = || {
         let mut scratch = Scratch::of(index);
         let mut restless = Vec::new();
         while let Some(workers) = order.chunks(STRIDE).nth(next.fetch_add(1, Relaxed)) {
             let questions: Vec<Question> = workers.iter().copied().map(Question::of).collect();
-            for group in groups(&crafts, &questions) {
+            for group in groups(crafts, &questions) {
                 let wants = |menu: &Menu| !menu.is_empty();
                 let wants = demand_together(index, frozen, &mut scratch, &group, |_| 1, wants);
                 let wanting = group.iter().zip(wants).filter(|(_, wants)| *wants);
@@ -190,10 +205,10 @@ struct Sample {
 
 impl Audit<'_> {
     /// Looks at workers in the order drawn, until it has seen so many pairs.
-    fn sample(&self, drawn: &[u32], control: &Control, pairs: u64) -> Result<Sample, Cancelled> {
+    fn sample(self, control: &Control, pairs: u64) -> Result<(Self, Sample), Cancelled> {
         let mut levels = self.sheet();
         let mut sample = Sample { workers: 0, examined: 0, suspects: Vec::new() };
-        for w in drawn {
+        for w in self.drawn() {
             if sample.examined >= pairs {
                 break;
             }
@@ -204,7 +219,7 @@ impl Audit<'_> {
             sample.suspects.extend((sight.count > 0).then_some(*w));
             control.check()?;
         }
-        Ok(sample)
+        Ok((self, sample))
     }
 
     /// Everything about some workers.

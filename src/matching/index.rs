@@ -169,7 +169,7 @@ impl Layout {
             join(threads, || Ranks::of(problem), || rows(problem, &commonness(problem, skills)));
         rows.iter_mut().for_each(|row| row.rank = ranks.vacancy(row.number));
         let numbering = Numbering::of(&fitting, skills);
-        sort(&mut rows);
+        sort(&mut rows, threads);
         number_profiles(&mut rows, &mut fitting);
         let numbers: Vec<u32> = rows.iter().map(|row| row.number).collect();
         let place_of = inverse(&numbers);
@@ -243,7 +243,8 @@ impl Layout {
         let computed = rows.partition_point(|row| !row.ranked);
         let mut lists = Vec::new();
         let mut start = 0;
-        for alike in rows[..computed].chunk_by(|a, b| a.cell == b.cell) {
+        let alike = |a: &Row, b: &Row| (a.city, a.cell) == (b.city, b.cell);
+        for alike in rows[..computed].chunk_by(alike) {
             let places = start..start + alike.len();
             start = places.end;
             let mut profiles: Vec<u32> = alike.iter().map(|row| row.profile).collect();
@@ -422,23 +423,36 @@ const CELL_STANDARDS: u32 = 4;
 
 /// Puts rows into their places: ranked last, else by city, cell and salary, the cells
 /// of a city by their highest salary.
-fn sort(rows: &mut [Row]) {
-    rows.sort_unstable_by_key(|row| {
-        (row.ranked, row.city, row.family, row.standard, row.profile, row.rank)
-    });
+fn sort(rows: &mut [Row], threads: usize) {
+    let quarter = |row: &Row| (row.ranked, row.city);
+    rows.sort_unstable_by_key(quarter);
+    // In two halves, between cities.
+    let near_half = rows.len() / 2;
+    let half = rows.partition_point(|row| quarter(row) < quarter(&rows[near_half]));
+    let (first, second) = rows.split_at_mut(half);
+    let sort = |rows: &mut [Row]| {
+        rows.chunk_by_mut(|a, b| quarter(a) == quarter(b)).for_each(sort_quarter);
+    };
+    join(threads, || sort(first), || sort(second));
+}
+
+/// The same in one city.
+fn sort_quarter(rows: &mut [Row]) {
     let mut top = Vec::new();
-    let computed = rows.partition_point(|row| !row.ranked);
-    let mut start = 0;
-    while start < computed {
-        let len = cell_len(&rows[start..computed]);
-        let cell = &mut rows[start..start + len];
-        cell.iter_mut().for_each(|row| row.cell = top.len() as u32);
-        top.push(cell.iter().map(|row| row.salary).max());
-        start += len;
+    if !rows[0].ranked {
+        rows.sort_unstable_by_key(|row| (row.family, row.standard, row.profile, row.rank));
+        let mut start = 0;
+        while start < rows.len() {
+            let len = cell_len(&rows[start..]);
+            let cell = &mut rows[start..start + len];
+            cell.iter_mut().for_each(|row| row.cell = top.len() as u32);
+            top.push(cell.iter().map(|row| row.salary).max());
+            start += len;
+        }
     }
-    rows.sort_by_cached_key(|row| {
+    rows.sort_unstable_by_key(|row| {
         let cell = (Reverse(top.get(row.cell as usize).copied().flatten()), row.cell);
-        (row.ranked, row.city, cell, Reverse(row.salary), row.rank)
+        (cell, Reverse(row.salary), row.rank)
     });
 }
 
@@ -446,7 +460,7 @@ fn sort(rows: &mut [Row]) {
 fn cell_len(rows: &[Row]) -> usize {
     let first = &rows[0];
     let alike = |(at, row): (usize, &Row)| {
-        (row.city, row.family) == (first.city, first.family)
+        row.family == first.family
             && row.standard < first.standard + CELL_STANDARDS
             && (at < CELL_PLACES || row.profile == rows[at - 1].profile)
     };

@@ -2,7 +2,7 @@
 
 use super::super::Problem;
 use super::super::crafts::Crafts;
-use super::super::crew::map;
+use super::super::crew::{join, map};
 use super::super::demand::Question;
 use super::super::key::{Ranks, inverse};
 use crate::domain::Mobility;
@@ -121,16 +121,17 @@ pub(in crate::matching) fn order(
     threads: usize,
 ) -> Vec<u32> {
     let turn = |w: usize| turn(problem, ranks, crafts, w as u32);
-    let mut turns = map(threads, problem.workers.len(), |w| (turn(w), w as u32));
-    turns.sort_unstable();
-    turns.into_iter().map(|(_, w)| w).collect()
+    let mut turns = map(threads, problem.workers.len(), turn);
+    let (first, second) = turns.split_at_mut(problem.workers.len() / 2);
+    join(threads, || first.sort_unstable(), || second.sort_unstable());
+    // Merges the two.
+    turns.sort();
+    map(threads, turns.len(), |at| ranks.worker_at(turns[at] as u32))
 }
 
-/// By how far she looks and from where, what she can do, weakness, and her rank in ties.
-type Turn = (u32, u32, u32, u32);
-
-/// When a worker's turn comes in the order.
-fn turn(problem: &Problem, ranks: &Ranks, crafts: &Crafts, w: u32) -> Turn {
+/// When a worker's turn comes in the order: by how far she looks and from where, what she can
+/// do, weakness, and her rank in ties, which is hers alone.
+fn turn(problem: &Problem, ranks: &Ranks, crafts: &Crafts, w: u32) -> u128 {
     let worker = &problem.workers[w as usize].worker;
     let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
     let near = match worker.mobility {
@@ -138,7 +139,8 @@ fn turn(problem: &Problem, ranks: &Ranks, crafts: &Crafts, w: u32) -> Turn {
         Mobility::Listed(_) => u32::MAX - 1,
         Mobility::Any => u32::MAX,
     };
-    (near, crafts.of_worker(w), !levels, ranks.worker(w))
+    let parts = [near, crafts.of_worker(w), !levels, ranks.worker(w)];
+    parts.into_iter().fold(0, |turn, part| turn << 32 | u128::from(part))
 }
 
 #[cfg(test)]
