@@ -18,7 +18,7 @@ use crate::domain::{CityIx, Mobility};
 use crate::mutants;
 
 /// Those who look at a city from which on it pays to share what is seen.
-const SHARED_MIN: u32 = 4;
+const SHARED_MIN: u32 = 3;
 /// Screens of the index that are looked through at once, at least.
 const STEP: usize = 4;
 /// And one in so many of those that have been looked through: the more that is, the less of what
