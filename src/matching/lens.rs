@@ -292,7 +292,7 @@ impl View {
             let end = tops.len().min(self.looked_through + step);
             for at in self.looked_through..end {
                 let top = &tops[at];
-                if let Some(ahead) = tops.get(at + 2) {
+                if let Some(ahead) = tops.get(at + AHEAD / 2) {
                     index.quarters[ahead.city.at()].screens.expect(ahead.block as usize);
                 }
                 if top.bottom <= self.crowd.top {
