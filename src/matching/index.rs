@@ -55,13 +55,15 @@ pub(super) struct Sight {
     pub rank: u32,
     pub place: u32,
     pub city: CityIx,
+    /// What a screen of it refuses, as it was when it was found.
+    pub bar: u16,
 }
 
 impl Sight {
     #[inline]
     pub fn of(place: u32, at: &Place, city: CityIx) -> Self {
         let Place { salary, real, profile, rank, .. } = *at;
-        Self { real, salary, profile, rank, place, city }
+        Self { real, salary, profile, rank, place, city, bar: 0 }
     }
 }
 

@@ -98,13 +98,9 @@ impl Found {
         ((self.0 >> 64) as u64 ^ (1 << 63)) as i64
     }
 
-    fn bar(self) -> u16 {
-        self.0 as u16
-    }
-
     fn sight(self, index: &Index) -> Sight {
-        let place = !((self.0 >> 32) as u32);
-        Sight::of(place, &index.places[place as usize], CityIx((self.0 >> 16) as u16))
+        let (place, city) = (!((self.0 >> 32) as u32), CityIx((self.0 >> 16) as u16));
+        Sight { bar: self.0 as u16, ..Sight::of(place, &index.places[place as usize], city) }
     }
 }
 
@@ -368,33 +364,21 @@ impl View {
             // The last screen is filled when there is more.
             hidden += (self.found.len() - hidden) % LANES;
         }
-        for alike in self.found[hidden..].rchunks(LANES) {
-            let start = self.shown.len();
-            self.shown.extend(alike.iter().rev().map(|found| found.sight(index)));
-            let alike = alike.iter().rev();
-            add_screen(
-                &mut self.screens,
-                index,
-                &self.shown[start..],
-                alike.map(|found| found.bar()),
-            );
-            self.ends.push(Ends::of(&self.shown[start..]));
+        let start = self.shown.len();
+        for found in self.found.drain(hidden..).rev() {
+            let sight = found.sight(index);
+            index.fitting.expect(sight.profile);
+            self.shown.push(sight);
         }
-        self.found.truncate(hidden);
+        for alike in self.shown[start..].chunks(LANES) {
+            let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
+            self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
+            for (lane, sight) in alike.iter().enumerate() {
+                self.screens.set_bar(self.ends.len(), lane, sight.bar);
+            }
+            self.ends.push(Ends::of(alike));
+        }
     }
-}
-
-/// A screen of places, best real salary first, with their bars.
-fn add_screen(
-    screens: &mut Screens,
-    index: &Index,
-    sights: &[Sight],
-    bars: impl Iterator<Item = u16>,
-) {
-    let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
-    screens.add(&index.numbering, &index.fitting, sights.iter().map(profile));
-    let screen = screens.blocks() - 1;
-    bars.enumerate().for_each(|(lane, bar)| screens.set_bar(screen, lane, bar));
 }
 
 impl Ends {
