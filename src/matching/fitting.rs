@@ -162,10 +162,8 @@ impl Fitting {
             return FIT_MAX;
         }
         let mut sum = 0_u32;
+        // A blank adds nothing, and looking for the first costs more.
         for ask in self.asks_and_blanks(list) {
-            if ask.weight == 0 {
-                break;
-            }
             let level = u64::from(levels.level(ask.skill).min(ask.desired));
             let inverse = self.inverses[usize::from(ask.desired & 127)];
             let share = (u64::from(FIT_MAX) * level).wrapping_mul(inverse) >> SHIFT;
