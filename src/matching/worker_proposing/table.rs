@@ -8,10 +8,11 @@ use super::super::key::Key;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
+use super::line::{Line, Proposal};
 use crate::domain::Mobility;
 use crate::mutants;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 /// A batch is contested if so many in a hundred of it hold nothing and must ask again.
 const CONTESTED_PERCENT: usize = 80;
@@ -19,7 +20,7 @@ const CONTESTED_PERCENT: usize = 80;
 /// processor waits for what the first needs it fetches what the others do.
 const HANDFUL: usize = 16;
 /// So many of the offers of each are fetched.
-const AHEAD: usize = 12;
+const AHEAD: usize = 6;
 
 /// How many offers a worker brings home. The farther she looks the dearer is her search, and
 /// the more of them she keeps; who must ask again has seen that she needs many.
@@ -78,66 +79,6 @@ impl Kept {
     fn below(self, index: &Index, w: u32) -> i64 {
         let short = if mutants::active("asks-for-too-little") { 100 } else { 0 };
         self.value(index, w) - short
-    }
-}
-
-/// What somebody is about to propose. No two have the same key, which is one worker's, for she
-/// proposes one thing at a time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Proposal {
-    key: Key,
-    place: u32,
-    worker: u32,
-}
-
-/// So many rows of those about to propose.
-const ROWS: usize = 64 * PARTS;
-const PARTS: usize = 8;
-/// Places of which the borders of rows are drawn, at most.
-const SAMPLE: usize = 64 * ROWS;
-
-/// Those about to propose, in rows by the real salary of the place. The best paid row comes
-/// first, and in it the best key; whose place pays a little more makes no difference there.
-struct Line {
-    rows: Vec<BinaryHeap<Proposal>>,
-    /// A bit for each row that somebody is in.
-    taken: [u64; PARTS],
-    /// By place: its row. About as many places belong to each.
-    row_of: Vec<u16>,
-}
-
-impl Line {
-    /// Nobody yet.
-    fn of(index: &Index, threads: usize) -> Self {
-        let places = &index.places;
-        let some = places.iter().step_by(places.len() / SAMPLE + 1);
-        let mut sample: Vec<i64> = some.map(|place| place.real).collect();
-        sample.sort_unstable();
-        let borders: Vec<i64> =
-            (1..ROWS).filter_map(|row| sample.get(row * sample.len() / ROWS).copied()).collect();
-        let row = |place: usize| borders.partition_point(|border| *border <= places[place].real);
-        Self {
-            rows: vec![BinaryHeap::new(); ROWS],
-            taken: [0; PARTS],
-            row_of: map(threads, places.len(), |place| row(place) as u16),
-        }
-    }
-
-    fn push(&mut self, proposal: Proposal) {
-        let row = usize::from(self.row_of[proposal.place as usize]);
-        self.rows[row].push(proposal);
-        self.taken[row / 64] |= 1 << (row % 64);
-    }
-
-    /// The next.
-    fn next(&mut self) -> Option<Proposal> {
-        let part = self.taken.iter().rposition(|rows| *rows > 0)?;
-        let row = 64 * part + self.taken[part].ilog2() as usize;
-        let next = self.rows[row].pop();
-        if self.rows[row].is_empty() {
-            self.taken[part] &= !(1 << (row % 64));
-        }
-        next
     }
 }
 
@@ -258,6 +199,7 @@ impl Table {
         }
         for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
             seats.expect(kept.place);
+            self.line.expect(kept.place);
         }
     }
 
