@@ -14,6 +14,8 @@ impl Crafts {
         let mut numbers =
             map(threads, problem.workers.len(), |w| craft(&problem.workers[w].worker));
         let of = numbers.clone();
+        // Those of one craft often stand side by side: there is less to sort.
+        numbers.dedup();
         numbers.sort_unstable();
         numbers.dedup();
         let number = |craft: &u64| numbers.binary_search(craft).map_or(u32::MAX, |at| at as u32);

@@ -31,7 +31,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             Some(city) => self.locality(city).annual,
             None => self.away.least_annual,
         };
-        self.fit_worth_max - annual
+        let short = if mutants::active("view-worth-too-low") { 100 } else { 0 };
+        self.fit_worth_max - annual - short
     }
 
     /// Screen by screen, as long as no other front promises more.
@@ -41,8 +42,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let mut at = from;
         while view.reaches(self.index, self.standing, at) {
             let next = match city {
-                Some(city) => self.search_city_view(&mut view, city, at),
-                None => self.search_whole_view(&mut view, at),
+                Some(city) => self.search_city_view(&mut view, city, at, worth),
+                None => self.search_whole_view(&mut view, at, worth),
             };
             let Some(next) = next else { break };
             let Some(top_real) = view.top_real(self.index, next) else { break };
@@ -60,8 +61,15 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         self.scratch.lens.put_back(view);
     }
 
-    /// What is behind a screen of a city; returns the next screen, if it need be looked at.
-    fn search_city_view(&mut self, view: &mut View, city: CityIx, at: usize) -> Option<usize> {
+    /// What is behind a screen of a city, where places are worth so much at most besides their
+    /// real salaries; returns the next screen, if it need be looked at.
+    fn search_city_view(
+        &mut self,
+        view: &mut View,
+        city: CityIx,
+        at: usize,
+        worth: i64,
+    ) -> Option<usize> {
         let (locality, ends) = (self.locality(city), view.ends(at));
         if ends.bottom_real - locality.annual > self.below {
             return Some(view.first_paying(self.below + locality.annual));
@@ -72,7 +80,6 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let bonus = self.terms.score(0, 0, locality.local);
         let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
         let mut passed = self.screen_view(view, at, bonus, least_shortfall);
-        let worth = self.fit_worth_max - locality.annual;
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -88,7 +95,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     }
 
     /// The same of all cities but home, for those who would move anywhere.
-    fn search_whole_view(&mut self, view: &mut View, at: usize) -> Option<usize> {
+    fn search_whole_view(&mut self, view: &mut View, at: usize, worth: i64) -> Option<usize> {
         let ends = view.ends(at);
         if ends.top_real < self.away.need {
             return None;
@@ -102,7 +109,6 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let asked = asked + self.away.least_annual;
         let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
         let mut passed = self.screen_view(view, at, 0, least_shortfall);
-        let worth = self.fit_worth_max - self.away.least_annual;
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
