@@ -22,12 +22,15 @@ use crate::domain::{Vacancy, Worker};
 use crate::mutants;
 use crate::preferences::Terms;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// Candidates kept from one scan, per opening and at least and at most.
 const KEPT_PER_OPENING: usize = 3;
 const KEPT_MIN: usize = 4;
 const KEPT_MAX: usize = 256;
+
+/// Groups that are fetched before they are screened.
+const GROUPS_AHEAD: usize = 4;
 
 /// A worker's key at a vacancy, and the vacancy's value to the worker.
 type Candidate = (Key, i64);
@@ -370,9 +373,21 @@ impl<'e, 'p> Scan<'e, 'p> {
         self.open_late(roster.late_in_city(city), Pool::City);
         self.open_late(roster.late_movers(), Pool::Movers);
         self.open_late(roster.late_listers(), Pool::Listers);
-        while let Some(front) = self.desk.fronts.pop() {
+        // Groups lie all over the memory: the processor is told which come next.
+        let mut coming: VecDeque<Front> = VecDeque::with_capacity(GROUPS_AHEAD);
+        loop {
+            while coming.len() < GROUPS_AHEAD
+                && let Some(front) = self.desk.fronts.pop()
+            {
+                roster.expect(front.group);
+                coming.push_back(front);
+            }
+            let Some(front) = coming.pop_front() else { break };
             if !self.could_be_wanted(front.score) {
                 break;
+            }
+            if let Some(next) = coming.get(GROUPS_AHEAD / 2) {
+                roster.expect_levels(next.group, &call);
             }
             self.search_group(front, &call);
         }

@@ -11,7 +11,7 @@
 use super::crafts::craft;
 use super::fitting::{AskList, Fitting};
 use super::index::Index;
-use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS};
+use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS, prefetch, prefetch_all};
 use super::screens::{Call, Numbering};
 use crate::domain::{CityIx, Mobility, SkillIx, Worker};
 use crate::mutants;
@@ -166,6 +166,20 @@ impl Roster {
     /// Which lanes of a group hold somebody whom the call reaches, at a real salary.
     pub fn screen_people(&self, group: u32, call: &Call, real: i64, bounds: &mut Bounds) -> u64 {
         self.people.screen(group, call, real, bounds)
+    }
+
+    /// A group will be screened soon.
+    pub fn expect(&self, group: u32) {
+        let at = group as usize;
+        prefetch_all(&self.people.groups[at..at + 1]);
+        prefetch_all(&self.people.needs[at * LANES..(at + 1) * LANES]);
+    }
+
+    /// Sooner, and what `expect` was told is there by now.
+    pub fn expect_levels(&self, group: u32, call: &Call) {
+        for ask in call.asks() {
+            self.people.column(group, ask.skill).inspect(|levels| prefetch(*levels, 0));
+        }
     }
 
     /// The worker in a lane of a group.
