@@ -112,27 +112,28 @@ impl Kernels {
 /// Tells the processor that an element will be read soon.
 #[inline(always)]
 pub(super) fn prefetch<T>(slice: &[T], at: usize) {
-    #[cfg(target_arch = "x86_64")]
     if let Some(element) = slice.get(at) {
-        // SAFETY: a prefetch reads nothing, wherever it points.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(element).cast());
-        }
+        prefetch_line(std::ptr::from_ref(element).cast());
     }
 }
 
 /// The same for all of a slice.
 #[inline(always)]
 pub(super) fn prefetch_all<T>(slice: &[T]) {
+    let start = slice.as_ptr().cast::<i8>();
+    (0..size_of_val(slice)).step_by(64).for_each(|line| prefetch_line(start.wrapping_add(line)));
+}
+
+#[inline(always)]
+fn prefetch_line(at: *const i8) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..size_of_val(slice)).step_by(64) {
-        // SAFETY: a prefetch reads nothing, wherever it points.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(slice.as_ptr().cast::<i8>().wrapping_add(line));
-        }
+    // SAFETY: a prefetch reads nothing, wherever it points.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at);
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// A worker's levels by skill.
@@ -392,6 +393,7 @@ mod tests {
             for ahead in [0, 63, 64, usize::MAX] {
                 prefetch(&base, ahead);
             }
+            prefetch_all(&base[..base.len().min(noise(65) as usize)]);
             let screen = Screen {
                 slots: &slots,
                 minima: &minima,

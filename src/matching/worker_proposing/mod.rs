@@ -5,7 +5,7 @@
 //! Workers of one craft ask side by side (`queue`), so that what could take them is
 //! looked up once for all of them (`lens`). Each keeps a menu of offers, and asks again
 //! only when it is used up. And of those who have asked, the one with the best paid offer
-//! proposes first (`table`): who loses a good job then finds the lesser ones still free, and
+//! proposes first (`line`): who loses a good job then finds the lesser ones still free, and
 //! does not have to displace anybody there.
 
 mod line;
