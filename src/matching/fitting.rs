@@ -219,11 +219,13 @@ impl Fitting {
 
     /// A list of these asks, the rarest skills first, behind the mandatory ones.
     fn sorted_list(&mut self, mut asks: Vec<Ask>, min_fit: u32, commonness: &[u32]) -> AskList {
-        asks.sort_by_key(|ask| (ask.minimum == 0, commonness.get(ask.skill.at())));
+        asks.sort_by_key(|ask| commonness.get(ask.skill.at()));
         self.list(asks, min_fit)
     }
 
     fn list(&mut self, mut asks: Vec<Ask>, min_fit: u32) -> AskList {
+        // What some have in common may ask for no minimum where the first of them has one.
+        asks.sort_by_key(|ask| ask.minimum == 0);
         let weights: u32 = asks.iter().map(|ask| u32::from(ask.weight)).sum();
         asks.iter_mut().for_each(|ask| ask.worth = worth(ask, weights));
         let mut list = AskList {

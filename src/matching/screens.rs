@@ -298,3 +298,44 @@ pub(super) fn fit_of(bounds: &Bounds, lane: usize) -> u32 {
 pub(super) fn bar(score: i64) -> u16 {
     (score.clamp(0, 1 << 14) * i64::from(UNITS)).min(i64::from(u16::MAX)) as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fitting::Consing;
+    use super::super::kernels::Kernels;
+    use super::*;
+    use crate::domain::Requirement;
+
+    /// Goal: a minimum stays with its ask when lists have something in common. Method: two lists
+    /// of one family, the first with minima in both skills, the second in the second skill alone;
+    /// their common list lets through who lacks the first skill, and not who lacks the second.
+    #[test]
+    fn minima_stay_with_their_asks() {
+        let ask = |skill, minimum_level| Requirement {
+            skill: SkillIx(skill),
+            weight: 1,
+            desired_level: 80,
+            minimum_level,
+        };
+        let (both, second) =
+            ([ask(0, Some(50)), ask(1, Some(50))], [ask(0, None), ask(1, Some(50))]);
+        let mut consing = Consing::new();
+        let profiles = [consing.profile(&both, 0), consing.profile(&second, 0)];
+        let (mut fitting, _) = consing.finish(&[0; 2]);
+        let common = fitting.common(&profiles);
+        let numbering = Numbering::of(&fitting, 2);
+        let mut one_by_one = Screens::default();
+        one_by_one.push(&numbering, &fitting, 0, &common);
+        for screens in [Screens::of(&numbering, &fitting, &[common]), one_by_one] {
+            let passes = |first: u8, second: u8| {
+                let mut levels = numbering.without_skills();
+                for (skill, level) in [(0, first), (1, second)] {
+                    levels.0[usize::from(numbering.number(SkillIx(skill)))] = level;
+                }
+                let mut bounds = Bounds([0; LANES]);
+                screens.screen(0, Kernels::PLAIN, &levels, &mut bounds, Shift::NONE) == 1
+            };
+            assert_eq!([passes(10, 60), passes(60, 10), passes(60, 60)], [true, false, true]);
+        }
+    }
+}
