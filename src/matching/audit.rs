@@ -9,7 +9,8 @@ use super::Problem;
 use super::key::{Bid, Key, Ranks, Worth};
 use super::outcome::Matching;
 use crate::domain::limits::FIT_MAX;
-use crate::domain::{CityIx, Mobility, SkillIx, Vacancy, VacancyId, Worker};
+use crate::domain::{CityIx, Mobility, Requirement, SkillIx, VacancyId, Worker};
+use crate::mutants;
 use crate::preferences::{Levels, Terms, fit, meets_minima};
 use std::collections::HashMap;
 
@@ -18,15 +19,48 @@ pub(super) const NAMED_MAX: usize = 100;
 
 /// A vacancy as the check reads it.
 struct Row<'p> {
-    vacancy: &'p Vacancy,
+    requirements: &'p [Requirement],
     number: u32,
     rank: u32,
     salary: i64,
     real: i64,
-    min_fit: u32,
     bar: Bid,
-    /// The first mandatory minimum, beside the rest so that most refusals read no further.
-    gate: (SkillIx, u8),
+    min_fit: u32,
+}
+
+/// What refuses most workers, apart from the rest so that most refusals read little.
+struct Gate {
+    /// The least key that fails.
+    bar: Key,
+    /// Two mandatory minima; what is not there refuses nobody.
+    skills: [SkillIx; 2],
+    minima: [u8; 2],
+}
+
+impl Gate {
+    fn of(requirements: &[Requirement], bar: Key) -> Self {
+        let mut gate = Self { bar, skills: [SkillIx(0); 2], minima: [0; 2] };
+        let mandatory = requirements.iter().filter_map(|r| Some((r.skill, r.minimum_level?)));
+        for (at, (skill, minimum)) in mandatory.take(2).enumerate() {
+            let strict = u8::from(mutants::active("gate-too-strict"));
+            (gate.skills[at], gate.minima[at]) = (skill, minimum + strict);
+        }
+        gate
+    }
+
+    /// Whether nobody of these levels, and with that key at best, gets in.
+    #[inline]
+    fn refuses(&self, levels: &Spread, best: Key) -> bool {
+        let [first, second] = [0, 1].map(|at| levels.level(self.skills[at]) < self.minima[at]);
+        first | second | (best < self.bar)
+    }
+}
+
+/// The vacancies with computed scores of one city, best paid first.
+#[derive(Default)]
+struct Street<'p> {
+    rows: Vec<Row<'p>>,
+    gates: Vec<Gate>,
 }
 
 /// See the module.
@@ -34,8 +68,8 @@ pub(super) struct Audit<'p> {
     problem: &'p Problem,
     matching: &'p Matching,
     ranks: &'p Ranks,
-    /// By city: vacancies with computed scores, best paid first.
-    cities: Vec<Vec<Row<'p>>>,
+    /// By city.
+    streets: Vec<Street<'p>>,
     /// By worker: ranked vacancies that name her, with her position.
     naming: HashMap<u32, Vec<(u32, u32)>>,
     numbers: HashMap<VacancyId, u32>,
@@ -73,9 +107,9 @@ impl<'p> Audit<'p> {
     ) -> Self {
         let requirements = problem.vacancies.iter().flat_map(|post| &post.vacancy.requirements);
         let skills = requirements.map(|requirement| requirement.skill.at() + 1).max().unwrap_or(0);
-        let cities = rows_by_city(problem, ranks, bars);
+        let streets = streets(problem, ranks, bars);
         let (naming, numbers) = (naming(problem), numbers(problem));
-        Self { problem, matching, ranks, cities, naming, numbers, bars, skills }
+        Self { problem, matching, ranks, streets, naming, numbers, bars, skills }
     }
 
     /// The workers in the order drawn.
@@ -85,7 +119,7 @@ impl<'p> Audit<'p> {
 
     /// Room for the levels of one worker.
     pub fn sheet(&self) -> Spread {
-        Spread(vec![0; self.skills])
+        Spread(vec![0; self.skills.max(1)])
     }
 
     /// Looks at every vacancy that worker `w` could rather have.
@@ -167,7 +201,7 @@ impl<'p> Case<'_, 'p> {
                 }
             }
             Mobility::Any => {
-                let cities = (0..self.audit.cities.len()).map(CityIx::from_offset);
+                let cities = (0..self.audit.streets.len()).map(CityIx::from_offset);
                 for city in cities.filter(|city| *city != home) {
                     examined += self.look_in(city, blocking);
                 }
@@ -178,7 +212,7 @@ impl<'p> Case<'_, 'p> {
 
     /// The vacancies of one city that could be worth more than what she holds.
     fn look_in(&self, city: CityIx, blocking: &mut Vec<u32>) -> u64 {
-        let rows = &self.audit.cities[city.at()];
+        let Street { rows, gates } = &self.audit.streets[city.at()];
         if rows.is_empty() {
             return 0;
         }
@@ -195,12 +229,11 @@ impl<'p> Case<'_, 'p> {
                 && row.salary >= floor
                 && Terms::shortfall_bp(asking, row.salary) <= largest_shortfall
         });
-        let best = terms.score(FIT_MAX, 0, city == home);
-        let best = Key::new(best, self.audit.ranks.worker(self.w));
-        for row in &rows[..possible] {
-            let (skill, minimum) = row.gate;
-            let refused = minimum > 0 && self.levels.level(skill) < minimum;
-            if !refused && best >= row.bar.key && self.blocks(&terms, row, annual, asking) {
+        let local = city == home;
+        let best = Key::new(terms.score(FIT_MAX, 0, local), self.audit.ranks.worker(self.w));
+        for (row, gate) in rows[..possible].iter().zip(gates) {
+            let refused = gate.refuses(self.levels, best);
+            if !refused && self.blocks(&terms, row, annual, asking, local) {
                 blocking.push(row.number);
             }
         }
@@ -208,20 +241,20 @@ impl<'p> Case<'_, 'p> {
     }
 
     /// Whether she strictly prefers the vacancy, is acceptable to it, and beats its cutoff.
-    fn blocks(&self, terms: &Terms, row: &Row, annual: i64, asking: i64) -> bool {
-        let vacancy = row.vacancy;
-        if row.bar == Bid::CLOSED || !meets_minima(self.levels, &vacancy.requirements) {
+    fn blocks(&self, terms: &Terms, row: &Row, annual: i64, asking: i64, local: bool) -> bool {
+        if !meets_minima(self.levels, row.requirements) {
             return false;
         }
-        let fit = fit(self.levels, &vacancy.requirements);
+        let fit = fit(self.levels, row.requirements);
         let value = row.real - annual + terms.fit_worth(fit);
         if fit < row.min_fit || Worth::new(value, row.rank) <= self.held {
             return false;
         }
         let shortfall = Terms::shortfall_bp(asking, row.salary);
-        let score = terms.score(fit, shortfall, self.worker.home == vacancy.city);
+        let score = terms.score(fit, shortfall, local);
+        let key = Key::new(score, self.audit.ranks.worker(self.w));
         let seeker = &self.audit.problem.workers[self.w as usize];
-        self.beats(row.number, score)
+        Bid::new(key, row.rank) > row.bar
             && !seeker.has_declined(self.audit.problem.vacancies[row.number as usize].slot)
     }
 
@@ -239,34 +272,28 @@ fn spread(worker: &Worker, levels: &mut Spread, level: impl Fn(u8) -> u8) {
     }
 }
 
-fn rows_by_city<'p>(problem: &'p Problem, ranks: &Ranks, bars: &[Bid]) -> Vec<Vec<Row<'p>>> {
+fn streets<'p>(problem: &'p Problem, ranks: &Ranks, bars: &[Bid]) -> Vec<Street<'p>> {
     let terms = problem.terms();
-    let mut cities: Vec<Vec<Row>> = problem.geography.cities.iter().map(|_| Vec::new()).collect();
+    let mut streets: Vec<Street> =
+        problem.geography.cities.iter().map(|_| Street::default()).collect();
     for (v, post) in problem.vacancies.iter().enumerate() {
         if post.vacancy.ranking.is_none() {
-            cities[post.vacancy.city.at()].push(Row {
-                vacancy: &post.vacancy,
+            streets[post.vacancy.city.at()].rows.push(Row {
+                requirements: &post.vacancy.requirements,
                 number: v as u32,
                 rank: ranks.vacancy(v as u32),
                 salary: post.vacancy.salary,
                 real: terms.real_salary(post.vacancy.salary, post.vacancy.city),
-                gate: first_gate(&post.vacancy),
-                min_fit: terms.min_fit(&post.vacancy),
                 bar: bars[v],
+                min_fit: terms.min_fit(&post.vacancy),
             });
         }
     }
-    for rows in &mut cities {
+    for Street { rows, gates } in &mut streets {
         rows.sort_by_key(|row| std::cmp::Reverse(row.salary));
+        gates.extend(rows.iter().map(|row| Gate::of(row.requirements, row.bar.key)));
     }
-    cities
-}
-
-/// A mandatory minimum of the vacancy; one that everyone meets if it has none.
-fn first_gate(vacancy: &Vacancy) -> (SkillIx, u8) {
-    let minima = vacancy.requirements.iter();
-    let mut minima = minima.filter_map(|r| r.minimum_level.map(|minimum| (r.skill, minimum)));
-    minima.next().unwrap_or((SkillIx(0), 0))
+    streets
 }
 
 fn naming(problem: &Problem) -> HashMap<u32, Vec<(u32, u32)>> {

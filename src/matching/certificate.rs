@@ -17,14 +17,15 @@ use super::frozen::{Frozen, Held};
 use super::index::{Index, Layout};
 use super::key::Bid;
 use super::outcome::Matching;
-use super::worker_proposing::{groups, order};
+use super::worker_proposing::order;
 use super::{Means, Problem};
+use crate::domain::Worker;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Workers whom a thread takes on at once.
-const STRIDE: usize = 4_096;
+/// Workers whom a thread takes on at once, at most.
+const SHARE: usize = 8_192;
 /// Pairs that the second opinion looks at; it then ends with its worker.
 pub const PAIRS_AUDITED: u64 = 20_000_000;
 
@@ -144,7 +145,8 @@ pub fn certify_with(
     })
 }
 
-/// All workers in the order in which they ask.
+/// All workers in the order in which they ask. Cutoffs stand still, so all of one craft ask
+/// together, wherever they look, and share what there is to see of a city.
 struct Queue {
     crafts: Crafts,
     order: Vec<u32>,
@@ -153,8 +155,15 @@ struct Queue {
 impl Queue {
     fn of(index: &Index, threads: usize) -> Self {
         let crafts = Crafts::of(index.problem, threads);
-        let order = order(index.problem, &index.ranks, &crafts, threads);
+        let by = |worker: &Worker, craft| [craft, u32::from(worker.home.0)];
+        let order = order(index, &crafts, threads, by);
         Self { crafts, order }
+    }
+
+    /// Those who ask together.
+    fn shares(&self) -> Vec<&[u32]> {
+        let alike = |a: &u32, b: &u32| self.crafts.of_worker(*a) == self.crafts.of_worker(*b);
+        self.order.chunk_by(alike).flat_map(|alike| alike.chunks(SHARE)).collect()
     }
 }
 
@@ -163,23 +172,21 @@ impl Queue {
 fn search(
     index: &Index,
     frozen: &Frozen,
-    Queue { crafts, order }: &Queue,
+    queue: &Queue,
     control: &Control,
     threads: usize,
 ) -> Result<(Vec<u32>, u64), Cancelled> {
-    let (next, evaluations) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let (shares, next, evaluations) = (queue.shares(), AtomicUsize::new(0), AtomicU64::new(0));
     let look = || {
         let mut scratch = Scratch::of(index);
         let mut restless = Vec::new();
-        while let Some(workers) = order.chunks(STRIDE).nth(next.fetch_add(1, Relaxed)) {
-            let questions: Vec<Question> = workers.iter().copied().map(Question::of).collect();
-            for group in groups(crafts, &questions) {
-                let wants = |menu: &Menu| !menu.is_empty();
-                let wants = demand_together(index, frozen, &mut scratch, &group, |_| 1, wants);
-                let wanting = group.iter().zip(wants).filter(|(_, wants)| *wants);
-                restless.extend(wanting.map(|(question, _)| question.worker));
-            }
-            control.advance(workers.len() as u64)?;
+        while let Some(share) = shares.get(next.fetch_add(1, Relaxed)) {
+            let group: Vec<Question> = share.iter().copied().map(Question::of).collect();
+            let wants = |menu: &Menu| !menu.is_empty();
+            let wants = demand_together(index, frozen, &mut scratch, &group, |_| 1, wants);
+            let wanting = share.iter().zip(wants).filter(|(_, wants)| *wants);
+            restless.extend(wanting.map(|(w, _)| *w));
+            control.advance(share.len() as u64)?;
         }
         evaluations.fetch_add(scratch.counters.evaluations, Relaxed);
         Ok(restless)

@@ -2,7 +2,7 @@
 //! are given, by definition, and do not change.
 
 use super::Problem;
-use super::index::Index;
+use super::index::{Index, Sight};
 use super::key::{Bid, Key, Ranks, Worth};
 use super::outcome::Matching;
 use super::standing::{BLOCK, Cutoffs, Standing};
@@ -68,9 +68,9 @@ impl Standing for Frozen<'_> {
         Bid::NONE
     }
 
-    fn admits(&self, index: &Index, place: u32, key: Key, _: Bid) -> bool {
-        let place = &index.places[place as usize];
-        Bid::new(key, place.rank) > self.bars[place.number as usize]
+    fn admits(&self, index: &Index, sight: &Sight, key: Key, _: Bid) -> bool {
+        let number = index.places[sight.place as usize].number;
+        Bid::new(key, sight.rank) > self.bars[number as usize]
     }
 
     fn cutoffs(&self) -> &Cutoffs {

@@ -3,7 +3,7 @@
 //! While workers propose, cutoffs only rise. So what refused a worker a moment ago still
 //! does, and what she is offered may be gone; she finds out when she proposes.
 
-use super::index::{Index, NOWHERE};
+use super::index::{Index, NOWHERE, Sight};
 use super::key::{Bid, Key, Worth};
 use super::seats::Seats;
 use super::standing::{BLOCK, Cutoffs, Standing};
@@ -64,9 +64,9 @@ impl Standing for Glance {
     }
 
     /// If not by what the cap of a city leaves it, which is looked at when she proposes.
-    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
-        key > self.cutoffs.own[place as usize]
-            && Bid::new(key, index.places[place as usize].rank) > bar
+    #[inline]
+    fn admits(&self, _: &Index, sight: &Sight, key: Key, bar: Bid) -> bool {
+        key > sight.own && Bid::new(key, sight.rank) > bar
     }
 
     fn cutoffs(&self) -> &Cutoffs {

@@ -19,7 +19,7 @@
 use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting, Kind};
 use super::kernels::{Kernels, LANES};
-use super::key::{Ranks, inverse};
+use super::key::{Key, Ranks, inverse};
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
 use super::{Means, Post, Problem};
@@ -51,19 +51,19 @@ pub(super) struct Place {
 pub(super) struct Sight {
     pub real: i64,
     pub salary: i64,
+    /// Its own cutoff.
+    pub own: Key,
     pub profile: u32,
     pub rank: u32,
     pub place: u32,
     pub city: CityIx,
-    /// What a screen of it refuses, as it was when it was found.
-    pub bar: u16,
 }
 
 impl Sight {
     #[inline]
-    pub fn of(place: u32, at: &Place, city: CityIx) -> Self {
+    pub fn of(place: u32, at: &Place, city: CityIx, own: Key) -> Self {
         let Place { salary, real, profile, rank, .. } = *at;
-        Self { real, salary, profile, rank, place, city, bar: 0 }
+        Self { real, salary, own, profile, rank, place, city }
     }
 }
 

@@ -4,8 +4,7 @@
 //! *craft* (set of skills), who ask one after the other. City by city, and once more for all
 //! cities together, it lists the places that could take the best of them, best real salary
 //! first, as far as somebody looks, with screens of their own in which the cutoffs are
-//! built in. Meanwhile cutoffs only rise: what refuses now refuses for good, and what the
-//! lens knows of a cutoff may be too low, but not too high.
+//! built in. Meanwhile cutoffs stand still.
 
 use super::demand::Question;
 use super::index::{Cell, Index, Sight, Top};
@@ -101,9 +100,14 @@ impl Found {
         ((self.0 >> 64) as u64 ^ (1 << 63)) as i64
     }
 
-    fn sight(self, index: &Index) -> Sight {
+    fn sight<S: Standing>(self, index: &Index, standing: &S) -> Sight {
         let (place, city) = (!((self.0 >> 32) as u32), CityIx((self.0 >> 16) as u16));
-        Sight { bar: self.0 as u16, ..Sight::of(place, &index.places[place as usize], city) }
+        let own = standing.own(place..place + 1)[0];
+        Sight::of(place, &index.places[place as usize], city, own)
+    }
+
+    fn bar(self) -> u16 {
+        self.0 as u16
     }
 }
 
@@ -243,11 +247,6 @@ impl View {
         self.ends.partition_point(|ends| ends.bottom_real > real)
     }
 
-    /// The cutoff behind a lane is now that.
-    pub fn note(&mut self, screen: usize, lane: usize, cutoff: Key) {
-        self.screens.set_bar(screen, lane, bar(cutoff.score()));
-    }
-
     /// The best real salary from a screen on, as far as it is known; `None` if there is
     /// nothing.
     #[inline]
@@ -300,7 +299,7 @@ impl View {
             }
             self.looked_through = end;
             self.look_at_cells(index, standing);
-            self.show(index);
+            self.show(index, standing);
             step *= 2;
         }
         true
@@ -353,7 +352,7 @@ impl View {
     }
 
     /// Shows what has been found, as far as nothing that pays more can come.
-    fn show(&mut self, index: &Index) {
+    fn show<S: Standing>(&mut self, index: &Index, standing: &S) {
         let unseen = self.unseen(index);
         let mut hidden = 0;
         for at in 0..self.found.len() {
@@ -368,16 +367,17 @@ impl View {
             hidden += (self.found.len() - hidden) % LANES;
         }
         let start = self.shown.len();
-        for found in self.found.drain(hidden..).rev() {
-            let sight = found.sight(index);
+        for found in self.found[hidden..].iter().rev() {
+            let sight = found.sight(index, standing);
             index.fitting.expect(sight.profile);
             self.shown.push(sight);
         }
+        let mut best_first = self.found.drain(hidden..).rev();
         for alike in self.shown[start..].chunks(LANES) {
             let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
             self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
-            for (lane, sight) in alike.iter().enumerate() {
-                self.screens.set_bar(self.ends.len(), lane, sight.bar);
+            for (lane, found) in best_first.by_ref().take(alike.len()).enumerate() {
+                self.screens.set_bar(self.ends.len(), lane, found.bar());
             }
             self.ends.push(Ends::of(alike));
         }

@@ -5,7 +5,7 @@
 //! over its cap, whoever is last in the smallest such set leaves. Last is the worst
 //! key (`SCORE`), or the worst at the vacancy with the last slot (`TARGETS`).
 
-use super::index::{Index, NOWHERE};
+use super::index::{Index, NOWHERE, Sight};
 use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth, ranks_by_id};
 use super::outcome::Offer;
@@ -251,10 +251,9 @@ impl Seats {
         last.is_some_and(|last| next > *last) || held.peek().is_some_and(|worst| key > worst.0)
     }
 
-    /// Whether a key beats the own cutoff of the vacancy at `place`.
+    /// Whether a key beats a place's own cutoff.
     #[inline]
-    fn beats_own(&self, place: u32, key: Key) -> bool {
-        let own = self.cutoffs.own[place as usize];
+    fn beats(own: Key, key: Key) -> bool {
         let tie = key.score() == own.score() && own != Key::NONE;
         key > own && !(tie && mutants::active("incumbent-wins-ties"))
     }
@@ -263,11 +262,13 @@ impl Seats {
     /// workers propose, so of offers that were her best the first that it takes still is.
     #[inline]
     pub fn takes(&self, index: &Index, place: u32, key: Key) -> bool {
+        let own = self.cutoff(place);
         if self.sets.is_empty() {
-            return self.beats_own(place, key);
+            return Self::beats(own, key);
         }
-        let bar = self.city_bar(index, index.city(place));
-        self.admits(index, place, key, bar)
+        let city = index.city(place);
+        let sight = Sight::of(place, &index.places[place as usize], city, own);
+        self.admits(index, &sight, key, self.city_bar(index, city))
     }
 
     /// Somebody will enter these places soon, and displace who is last there.
@@ -534,10 +535,10 @@ impl Standing for Seats {
     }
 
     #[inline]
-    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool {
-        self.beats_own(place, key)
-            && Bid::new(key, index.places[place as usize].rank) > bar
-            && (!self.by_targets || self.has_slot(index, place, key))
+    fn admits(&self, index: &Index, sight: &Sight, key: Key, bar: Bid) -> bool {
+        Self::beats(sight.own, key)
+            && Bid::new(key, sight.rank) > bar
+            && (!self.by_targets || self.has_slot(index, sight.place, key))
     }
 
     #[inline]

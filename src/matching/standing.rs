@@ -1,7 +1,7 @@
 //! What a search has to know of who holds what, while a clearing goes on (`seats`, or a
 //! `glance` at them) or when it is over (`frozen`).
 
-use super::index::Index;
+use super::index::{Index, Sight};
 use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth};
 use crate::domain::CityIx;
@@ -27,8 +27,8 @@ pub(super) trait Standing: Sync {
     fn worth_of(&self, index: &Index, w: u32) -> Worth;
     /// The bid that must be beaten to get into the city, whatever the vacancy.
     fn city_bar(&self, index: &Index, city: CityIx) -> Bid;
-    /// Whether the vacancy at `place` takes a newcomer with that key; `bar` is its city's.
-    fn admits(&self, index: &Index, place: u32, key: Key, bar: Bid) -> bool;
+    /// Whether a vacancy takes a newcomer with that key; `bar` is its city's.
+    fn admits(&self, index: &Index, sight: &Sight, key: Key, bar: Bid) -> bool;
     /// The cutoffs.
     fn cutoffs(&self) -> &Cutoffs;
 

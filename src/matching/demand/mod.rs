@@ -108,7 +108,7 @@ pub(super) struct Scratch {
     /// The same as the screens number them.
     numbered: Levels,
     bounds: Bounds,
-    /// For many who ask one after the other, while cutoffs only rise.
+    /// For many who ask one after the other, while cutoffs stand still.
     lens: Lens,
     /// By home of those who would move anywhere: to each city.
     moves: Moves,
@@ -404,17 +404,18 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// Takes note of a vacancy that is worth more than the threshold, if it admits her.
     fn consider(&mut self, place: u32, value: i64, score: i64) {
         let key = Key::new(score, self.rank);
-        let bar = self.standing.city_bar(self.index, self.index.city(place));
-        let worth = Worth::new(value, self.index.places[place as usize].rank);
-        self.consider_against(place, worth, key, bar);
+        let (city, own) = (self.index.city(place), self.standing.own(place..place + 1)[0]);
+        let sight = Sight::of(place, &self.index.places[place as usize], city, own);
+        let bar = self.standing.city_bar(self.index, city);
+        self.consider_against(&sight, Worth::new(value, sight.rank), key, bar);
     }
 
     #[inline]
-    fn consider_against(&mut self, place: u32, worth: Worth, key: Key, bar: Bid) {
-        let admitted = self.standing.admits(self.index, place, key, bar)
-            && !self.index.has_declined(self.w, place);
+    fn consider_against(&mut self, sight: &Sight, worth: Worth, key: Key, bar: Bid) {
+        let admitted = self.standing.admits(self.index, sight, key, bar)
+            && !self.index.has_declined(self.w, sight.place);
         if admitted {
-            self.basket.take(worth, Offer { place, value: worth.value, key });
+            self.basket.take(worth, Offer { place: sight.place, value: worth.value, key });
         }
     }
 
@@ -539,13 +540,15 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
                 continue;
             }
             let places = from..cell.places.end.min((from / BLOCK + 1) * BLOCK);
-            let open = index.kernels.beaten(self.standing.own(places.clone()), key);
+            let own = self.standing.own(places.clone());
+            let open = index.kernels.beaten(own, key);
             if open == 0 {
                 from = places.end;
             } else if open & 1 == 0 {
                 from += open.trailing_zeros();
             } else {
-                let sight = Sight::of(from, &index.places[from as usize], cell.city);
+                let at = &index.places[from as usize];
+                let sight = Sight::of(from, at, cell.city, own[0]);
                 self.evaluate(&sight, &locality, shortfall);
                 from += 1;
             }
@@ -561,7 +564,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             return;
         }
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        self.consider_against(sight.place, worth, key, locality.bar);
+        self.consider_against(sight, worth, key, locality.bar);
     }
 
     #[inline]

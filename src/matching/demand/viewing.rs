@@ -42,8 +42,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let mut at = from;
         while view.reaches(self.index, self.standing, at) {
             let next = match city {
-                Some(city) => self.search_city_view(&mut view, city, at, worth),
-                None => self.search_whole_view(&mut view, at, worth),
+                Some(city) => self.search_city_view(&view, city, at, worth),
+                None => self.search_whole_view(&view, at, worth),
             };
             let Some(next) = next else { break };
             let Some(top_real) = view.top_real(self.index, next) else { break };
@@ -65,7 +65,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// real salaries; returns the next screen, if it need be looked at.
     fn search_city_view(
         &mut self,
-        view: &mut View,
+        view: &View,
         city: CityIx,
         at: usize,
         worth: i64,
@@ -88,14 +88,14 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
                 break;
             }
             if self.is_worthwhile(&sight, locality.annual, lane) {
-                self.look_at(view, &sight, &locality, at, lane);
+                self.look_at(&sight, &locality, lane);
             }
         }
         Some(at + 1)
     }
 
     /// The same of all cities but home, for those who would move anywhere.
-    fn search_whole_view(&mut self, view: &mut View, at: usize, worth: i64) -> Option<usize> {
+    fn search_whole_view(&mut self, view: &View, at: usize, worth: i64) -> Option<usize> {
         let ends = view.ends(at);
         if ends.top_real < self.away.need {
             return None;
@@ -122,7 +122,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             let annual = self.annual_away(sight.city);
             if self.is_worthwhile(&sight, annual, lane) {
                 let locality = self.locality(sight.city);
-                self.look_at(view, &sight, &locality, at, lane);
+                self.look_at(&sight, &locality, lane);
             }
         }
         Some(at + 1)
@@ -147,26 +147,16 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     }
 
     /// A place in which her fit is at most what the screen has found.
-    fn look_at(
-        &mut self,
-        view: &mut View,
-        sight: &Sight,
-        locality: &Locality,
-        at: usize,
-        lane: usize,
-    ) {
+    fn look_at(&mut self, sight: &Sight, locality: &Locality, lane: usize) {
         if sight.salary < locality.least {
             return;
         }
         let fit = fit_of(&self.scratch.bounds, lane);
         let shortfall = Terms::shortfall_bp(locality.asking, sight.salary);
         let key = Key::new(self.terms.score(fit, shortfall, locality.local), self.rank);
-        let own = self.standing.own(sight.place..sight.place + 1)[0];
         let unseen = mutants::active("full-city-unseen");
-        if key > own && (key >= locality.bar.key || unseen) {
+        if key > sight.own && (key >= locality.bar.key || unseen) {
             self.evaluate(sight, locality, shortfall);
-        } else {
-            view.note(at, lane, own.max(locality.bar.key));
         }
     }
 
@@ -184,7 +174,7 @@ impl Scratch {
         lens.focus(index, moves, group);
     }
 
-    /// They have asked; cutoffs may fall again.
+    /// They have asked; cutoffs may change again.
     pub(super) fn blur(&mut self) {
         self.lens.forget();
     }

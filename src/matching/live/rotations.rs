@@ -14,7 +14,7 @@
 //! whom it knew, tells so at once.
 
 use super::super::demand::demand_all;
-use super::super::index::{Index, NOWHERE};
+use super::super::index::{Index, NOWHERE, Sight};
 use super::super::key::{Bid, Key, Worth};
 use super::super::outcome::Recruit;
 use super::super::seats::Seats;
@@ -183,8 +183,8 @@ impl Standing for Wishes<'_> {
         Bid::NONE
     }
 
-    fn admits(&self, _: &Index, place: u32, _: Key, _: Bid) -> bool {
-        self.0.count(place).0 > 0
+    fn admits(&self, _: &Index, sight: &Sight, _: Key, _: Bid) -> bool {
+        self.0.count(sight.place).0 > 0
     }
 
     fn cutoffs(&self) -> &Cutoffs {

@@ -19,8 +19,8 @@ use super::demand::{Question, Scratch, demand_together};
 use super::engine::Engine;
 use super::glance::Glance;
 use super::index::Index;
-use queue::{Queue, first_far};
-pub(super) use queue::{groups, order};
+pub(super) use queue::order;
+use queue::{Queue, first_far, groups, near};
 use std::cmp::Reverse;
 use table::{Asked, Hand, Table, room};
 
@@ -40,7 +40,9 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     let index = &Index::on(problem, layout);
     let clerk = Asking { index };
     let crafts = Crafts::of(index.problem, threads);
-    let order = order(index.problem, &index.ranks, &crafts, threads);
+    // Who looks at home alone has the bonus of locals. Who would move anywhere has the dearest
+    // search: best when cutoffs stand where they will stay.
+    let order = order(index, &crafts, threads, |worker, craft| [near(worker), craft]);
     let first_far = first_far(index.problem, &order);
     control.begin(Phase::Proposing, order.len())?;
     let mut table = Table::of(index, threads);

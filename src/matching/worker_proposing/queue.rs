@@ -4,8 +4,9 @@ use super::super::Problem;
 use super::super::crafts::Crafts;
 use super::super::crew::{join, map};
 use super::super::demand::Question;
-use super::super::key::{Ranks, inverse};
-use crate::domain::Mobility;
+use super::super::index::Index;
+use super::super::key::inverse;
+use crate::domain::{Mobility, Worker};
 use std::vec::IntoIter;
 
 /// Workers who ask at once, at most. In a larger batch more of them find that somebody of the
@@ -104,43 +105,45 @@ pub(super) fn first_far(problem: &Problem, order: &[u32]) -> u32 {
 }
 
 /// Those of one craft who stand side by side.
-pub(in crate::matching) fn groups(crafts: &Crafts, batch: &[Question]) -> Vec<Vec<Question>> {
+pub(super) fn groups(crafts: &Crafts, batch: &[Question]) -> Vec<Vec<Question>> {
     let craft = |question: &Question| crafts.of_worker(question.worker);
     let alike = batch.chunk_by(|a, b| craft(a) == craft(b));
     alike.flat_map(|alike| alike.chunks(GROUP)).map(<[_]>::to_vec).collect()
 }
 
-/// All workers in the order in which they first ask: those who look at home alone, home by
-/// home, who have the bonus of locals; then who lists cities; and who would move anywhere,
-/// whose search is the dearest, when cutoffs stand where they will stay. Those of one craft
-/// side by side, the strongest first, or the one who wins ties.
+/// All workers as `by` orders them, who is told the craft of each; alike ones by strength, the
+/// strongest first, or the one who wins ties.
 pub(in crate::matching) fn order(
-    problem: &Problem,
-    ranks: &Ranks,
+    index: &Index,
     crafts: &Crafts,
     threads: usize,
+    by: impl Fn(&Worker, u32) -> [u32; 2] + Sync,
 ) -> Vec<u32> {
-    let turn = |w: usize| turn(problem, ranks, crafts, w as u32);
-    let mut turns = map(threads, problem.workers.len(), turn);
+    let Index { problem, .. } = index;
+    let turn = |w: usize| {
+        let worker = &*problem.workers[w].worker;
+        let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
+        let [first, second] = by(worker, crafts.of_worker(w as u32));
+        // Her rank is hers alone.
+        let parts = [first, second, !levels, index.ranks.worker(w as u32)];
+        parts.into_iter().fold(0, |turn, part| turn << 32 | u128::from(part))
+    };
+    let mut turns: Vec<u128> = map(threads, problem.workers.len(), turn);
     let (first, second) = turns.split_at_mut(problem.workers.len() / 2);
     join(threads, || first.sort_unstable(), || second.sort_unstable());
     // Merges the two.
     turns.sort();
-    map(threads, turns.len(), |at| ranks.worker_at(turns[at] as u32))
+    map(threads, turns.len(), |at| index.ranks.worker_at(turns[at] as u32))
 }
 
-/// When a worker's turn comes in the order: by how far she looks and from where, what she can
-/// do, weakness, and her rank in ties, which is hers alone.
-fn turn(problem: &Problem, ranks: &Ranks, crafts: &Crafts, w: u32) -> u128 {
-    let worker = &problem.workers[w as usize].worker;
-    let levels = worker.skills.iter().map(|entry| u32::from(entry.level)).sum::<u32>();
-    let near = match worker.mobility {
+/// How far a worker looks, and from where: at home alone, home by home; then who lists cities;
+/// then who would move anywhere.
+pub(super) fn near(worker: &Worker) -> u32 {
+    match worker.mobility {
         Mobility::HomeOnly => u32::from(worker.home.0),
         Mobility::Listed(_) => u32::MAX - 1,
         Mobility::Any => u32::MAX,
-    };
-    let parts = [near, crafts.of_worker(w), !levels, ranks.worker(w)];
-    parts.into_iter().fold(0, |turn, part| turn << 32 | u128::from(part))
+    }
 }
 
 #[cfg(test)]
