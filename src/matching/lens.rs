@@ -45,13 +45,20 @@ struct Crowd {
     rank: u32,
     /// No place that pays more takes any of them.
     top: i64,
+    /// Whether any of them lives there: the others have no bonus.
+    local: bool,
     /// The best level of any of them, by skill.
     ceiling: Levels,
 }
 
 impl Crowd {
-    const NOBODY: Self =
-        Self { lookers: 0, rank: u32::MAX, top: i64::MIN, ceiling: Levels([0; SKILLS]) };
+    const NOBODY: Self = Self {
+        lookers: 0,
+        rank: u32::MAX,
+        top: i64::MIN,
+        local: false,
+        ceiling: Levels([0; SKILLS]),
+    };
 
     /// One more, who takes no place that pays more than `top`.
     fn join(&mut self, rank: u32, top: i64, levels: &Levels) {
@@ -140,7 +147,9 @@ impl Lens {
             let (terms, home, below) = (index.terms(), worker.home, question.below);
             let (rank, levels) =
                 (index.ranks.worker(question.worker), index.numbering.levels(worker));
-            self.crowd(Some(home)).join(rank, below, &levels);
+            let crowd = self.crowd(Some(home));
+            crowd.join(rank, below, &levels);
+            crowd.local = !mutants::active("nobody-is-local");
             match &worker.mobility {
                 Mobility::HomeOnly => {}
                 Mobility::Listed(cities) => {
@@ -323,7 +332,8 @@ impl View {
     /// goes next, and takes no branches on what it waits for.
     fn look_at_cells<S: Standing>(&mut self, index: &Index, standing: &S) {
         let mut cells = std::mem::take(&mut self.cells);
-        let best = |fit: u32| Key::new(index.terms().score(fit, 0, true), self.crowd.rank);
+        let best =
+            |fit: u32| Key::new(index.terms().score(fit, 0, self.crowd.local), self.crowd.rank);
         let mut open = 0;
         for at in 0..cells.len() {
             if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {

@@ -15,8 +15,14 @@ const BATCH: usize = 8_192;
 /// In a small market it is one in so many of all, and [`BATCH_MIN`] at least.
 const BATCH_ONE_IN: usize = 16;
 const BATCH_MIN: usize = 64;
-/// At most so many share a lens, so that threads share the work.
-const GROUP: usize = 2_048;
+/// Of those who look farther than home so many ask at once as one in so many of all workers, if
+/// that is more: the larger the market, the less likely two of them want the same place, and the
+/// more of a craft are side by side.
+const FAR_ONE_IN: usize = 96;
+/// At most so many share a lens, and one in [`GROUP_ONE_IN`] of their batch, so that threads share
+/// the work.
+const GROUP: usize = 4_096;
+const GROUP_ONE_IN: usize = 4;
 /// Who looks at home alone and must ask again waits until one in so many of all workers must.
 const AGAIN_ONE_IN: usize = 10;
 /// Who looks farther waits until all have asked, and fewer than one in so many of all others
@@ -25,8 +31,9 @@ const FEW_ONE_IN: usize = 1_000;
 
 /// All who have to ask.
 pub(super) struct Queue {
-    /// Workers who ask at once.
+    /// Workers who ask at once, if the first of them looks at home alone; and if not.
     batch: usize,
+    far_batch: usize,
     /// By worker: her place in the order.
     turns: Vec<u32>,
     /// Those who have not asked, in their order.
@@ -47,8 +54,10 @@ impl Queue {
     pub fn of(order: Vec<u32>, first_far: u32) -> Self {
         let (waiting, again, far) = Default::default();
         let batch = (order.len() / BATCH_ONE_IN).clamp(BATCH_MIN, BATCH);
+        let far_batch = batch.max(order.len() / FAR_ONE_IN);
         let turns = inverse(&order);
-        Self { batch, turns, newcomers: order.into_iter(), waiting, again, far, first_far }
+        let newcomers = order.into_iter();
+        Self { batch, far_batch, turns, newcomers, waiting, again, far, first_far }
     }
 
     /// The next batch, and how many in it ask for the first time.
@@ -58,18 +67,30 @@ impl Queue {
             again.sort_unstable_by_key(|question| self.turns[question.worker as usize]);
             self.waiting = again.into_iter();
         }
-        let batch: Vec<Question> = self.waiting.by_ref().take(self.batch).collect();
-        if !batch.is_empty() {
-            return (batch, 0);
+        if let Some(first) = self.waiting.as_slice().first() {
+            let size = self.size(first.worker);
+            return (self.waiting.by_ref().take(size).collect(), 0);
         }
-        let batch: Vec<Question> =
-            self.newcomers.by_ref().take(self.batch).map(Question::of).collect();
-        if batch.len() < self.batch {
-            // The last of them: no need to keep the memory.
+        let size = self.newcomers.as_slice().first().map_or(0, |first| self.size(*first));
+        let batch: Vec<Question> = self.newcomers.by_ref().take(size).map(Question::of).collect();
+        if self.newcomers.as_slice().is_empty() {
+            // No need to keep the memory.
             self.newcomers = Vec::new().into_iter();
         }
         let newcomers = batch.len() as u64;
         (batch, newcomers)
+    }
+
+    /// How many ask at once when that worker is the first of them.
+    fn size(&self, first: u32) -> usize {
+        match self.looks_far(first) {
+            true => self.far_batch,
+            false => self.batch,
+        }
+    }
+
+    fn looks_far(&self, worker: u32) -> bool {
+        self.turns[worker as usize] >= self.first_far
     }
 
     /// Those whose turn it is to ask again, if they need wait no longer.
@@ -90,9 +111,9 @@ impl Queue {
     /// Takes those who must ask again.
     pub fn come_again(&mut self, workers: Vec<Question>) {
         for question in workers {
-            match self.turns[question.worker as usize] < self.first_far {
-                true => self.again.push(question),
-                false => self.far.push(question),
+            match self.looks_far(question.worker) {
+                true => self.far.push(question),
+                false => self.again.push(question),
             }
         }
     }
@@ -108,7 +129,8 @@ pub(super) fn first_far(problem: &Problem, order: &[u32]) -> u32 {
 pub(super) fn groups(crafts: &Crafts, batch: &[Question]) -> Vec<Vec<Question>> {
     let craft = |question: &Question| crafts.of_worker(question.worker);
     let alike = batch.chunk_by(|a, b| craft(a) == craft(b));
-    alike.flat_map(|alike| alike.chunks(GROUP)).map(<[_]>::to_vec).collect()
+    let group = (batch.len() / GROUP_ONE_IN).clamp(BATCH_MIN, GROUP);
+    alike.flat_map(|alike| alike.chunks(group)).map(<[_]>::to_vec).collect()
 }
 
 /// All workers as `by` orders them, who is told the craft of each; alike ones by strength, the

@@ -14,8 +14,12 @@ use crate::mutants;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// A batch is contested if so many in a hundred of it hold nothing and must ask again.
+/// A batch is contested if more than so many in a hundred of it hold nothing and must ask again,
+/// and no more of it than [`SERVED_MAX`] need not.
 const CONTESTED_PERCENT: usize = 80;
+/// Who asks at once asks alone, which takes ten times as long as side by side. So a batch of which
+/// more than a few are served asks again like any other.
+const SERVED_MAX: usize = 128;
 /// So many propose side by side: whom they concern lies all over the memory, and while the
 /// processor waits for what the first needs it fetches what the others do.
 const HANDFUL: usize = 16;
@@ -121,7 +125,9 @@ impl Table {
         }
         let free = batch.iter().rev().map(|question| question.worker).collect();
         let again = self.propose_all(index, seats, free);
-        if self.waiting(seats, &batch).count() * 100 <= batch.len() * CONTESTED_PERCENT {
+        let waiting = self.waiting(seats, &batch).count();
+        let served = batch.len() - waiting;
+        if served > SERVED_MAX || waiting * 100 <= batch.len() * CONTESTED_PERCENT {
             return again;
         }
         let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
