@@ -27,7 +27,7 @@ const GROUP_ONE_IN: usize = 4;
 const AGAIN_ONE_IN: usize = 10;
 /// Who looks farther waits until all have asked, and fewer than one in so many of all others
 /// must ask again.
-const FEW_ONE_IN: usize = 1_000;
+const FEW_ONE_IN: usize = 200;
 
 /// All who have to ask.
 pub(super) struct Queue {
