@@ -189,4 +189,18 @@ mod tests {
         assert_eq!(next(), ((0..36).rev().collect(), 36));
         assert_eq!([next(), next(), next()], [(vec![90, 70], 0), (vec![5, 3], 0), (vec![], 0)]);
     }
+    /// Goal: in a large market more of those ask at once who look farther than home, and no more
+    /// of the others. Method: two batches of those who stay, then all who do not, then some of
+    /// both again.
+    #[test]
+    fn who_looks_far_asks_in_larger_batches() {
+        let all = 2 * BATCH * FAR_ONE_IN;
+        let mut queue = Queue::of((0..all as u32).collect(), 2 * BATCH as u32);
+        let mut next = || queue.next().0.len();
+        assert_eq!([next(), next(), next(), next()], [BATCH, BATCH, 2 * BATCH, 2 * BATCH]);
+        while queue.next().1 > 0 {}
+        queue.come_again((0..4 * BATCH as u32).map(Question::of).collect());
+        let mut next = || queue.next().0.len();
+        assert_eq!([next(), next(), next(), next()], [BATCH, BATCH, 2 * BATCH, 0]);
+    }
 }
