@@ -16,11 +16,11 @@ const BATCH: usize = 8_192;
 const BATCH_ONE_IN: usize = 16;
 const BATCH_MIN: usize = 64;
 /// Of those who look farther than home so many ask at once as one in so many of all workers, if
-/// that is more: the larger the market, the less likely two of them want the same place, and the
-/// more of a craft are side by side.
+/// that is more: their searches are the dearest, and in a larger batch more of a craft are side by
+/// side.
 const FAR_ONE_IN: usize = 96;
-/// At most so many share a lens, and one in [`GROUP_ONE_IN`] of their batch, so that threads share
-/// the work.
+/// At most so many share a lens, and one in [`GROUP_ONE_IN`] of their batch (or [`BATCH_MIN`]), so
+/// that threads share the work.
 const GROUP: usize = 4_096;
 const GROUP_ONE_IN: usize = 4;
 /// Who looks at home alone and must ask again waits until one in so many of all workers must.
@@ -189,6 +189,7 @@ mod tests {
         assert_eq!(next(), ((0..36).rev().collect(), 36));
         assert_eq!([next(), next(), next()], [(vec![90, 70], 0), (vec![5, 3], 0), (vec![], 0)]);
     }
+
     /// Goal: in a large market more of those ask at once who look farther than home, and no more
     /// of the others. Method: two batches of those who stay, then all who do not, then some of
     /// both again.
