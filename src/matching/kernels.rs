@@ -170,6 +170,8 @@ pub(super) struct Screen<'s> {
     pub least: &'s [u16; LANES],
     /// What else it must be worth, shifted; 0 asks for nothing.
     pub bars: &'s [u16; LANES],
+    /// What a list is worth besides.
+    pub pays: &'s [u16; LANES],
     pub shift: Shift,
 }
 
@@ -180,11 +182,13 @@ pub(super) struct Shift {
     pub allowed: u16,
     /// What is taken off it, at least.
     pub lost: u16,
+    /// What fit and pay must come to.
+    pub wanted: u16,
 }
 
 impl Shift {
     /// Not at all.
-    pub const NONE: Self = Self { allowed: 0, lost: 0 };
+    pub const NONE: Self = Self { allowed: 0, lost: 0, wanted: 0 };
 }
 
 /// One requirement, and the levels of [`LANES`] workers in its skill.
@@ -236,8 +240,9 @@ fn run_screen(
     }
     let mut passed = 0;
     for lane in 0..LANES {
-        let passes = refused[lane] == 0 && sums[lane] >= needs[lane];
-        passed |= u64::from(passes) << lane;
+        let worth = sums[lane].saturating_add(screen.pays[lane]);
+        let enough = sums[lane] >= needs[lane] && worth >= screen.shift.wanted;
+        passed |= u64::from(refused[lane] == 0 && enough) << lane;
     }
     passed
 }
@@ -389,7 +394,12 @@ mod tests {
             let base: [u16; LANES] = std::array::from_fn(|_| noise(3) as u16);
             let least = std::array::from_fn(|_| noise(20_000) as u16);
             let bars = std::array::from_fn(|_| (noise(2) * noise(1 << 16)) as u16);
-            let shift = Shift { allowed: noise(20_000) as u16, lost: noise(20_000) as u16 };
+            let pays = std::array::from_fn(|_| noise(1 << 16) as u16);
+            let shift = Shift {
+                allowed: noise(20_000) as u16,
+                lost: noise(20_000) as u16,
+                wanted: (noise(2) * noise(1 << 16)) as u16,
+            };
             for ahead in [0, 63, 64, usize::MAX] {
                 prefetch(&base, ahead);
             }
@@ -400,6 +410,7 @@ mod tests {
                 base: &base,
                 least: &least,
                 bars: &bars,
+                pays: &pays,
                 shift,
             };
             let cutoffs: Vec<Key> =

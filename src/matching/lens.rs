@@ -11,8 +11,9 @@ use super::index::{Cell, Index, Sight, Top};
 use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
 use super::key::Key;
 use super::moves::Moves;
-use super::screens::{Screens, Shift, bar, fit_of};
+use super::screens::{Screens, Shift, bar, fit_of, pay};
 use super::standing::Standing;
+use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility};
 use crate::mutants;
 
@@ -85,6 +86,8 @@ pub(super) struct View {
     cells: Vec<(u32, u32)>,
     /// Places found there, of which others yet to be found may pay more.
     found: Vec<Found>,
+    /// Places to be shown next, the best last.
+    ripe: Vec<Found>,
     /// Best real salary first.
     shown: Vec<Sight>,
     screens: Screens,
@@ -229,6 +232,7 @@ impl View {
             looked_through: 0,
             cells: Vec::new(),
             found: Vec::new(),
+            ripe: Vec::new(),
             shown: Vec::new(),
             screens: Screens::default(),
             ends: Vec::new(),
@@ -261,8 +265,8 @@ impl View {
     #[inline]
     pub fn top_real(&self, index: &Index, screen: usize) -> Option<i64> {
         let shown = self.ends.get(screen).map(|ends| ends.top_real);
-        let found = || self.found.iter().map(|found| found.real()).max();
-        shown.or_else(|| found().max(self.unseen(index)))
+        let ripe = || self.ripe.last().map(|found| found.real());
+        shown.or_else(ripe).or_else(|| self.unseen(index))
     }
 
     /// The screens of the index to look through, the best first.
@@ -281,21 +285,22 @@ impl View {
     /// Shows so much that there is something behind screen number `screen`; false if nothing is.
     pub fn reaches<S: Standing>(&mut self, index: &Index, standing: &S, screen: usize) -> bool {
         while screen >= self.ends.len() {
-            if !self.look_further(index, standing) {
+            if self.ripe.len() < LANES {
+                self.look_further(index, standing);
+            }
+            if self.ripe.is_empty() {
                 return false;
             }
+            self.show(index, standing);
         }
         true
     }
 
-    /// Shows at least one screen more; false if there is nothing more to show.
-    fn look_further<S: Standing>(&mut self, index: &Index, standing: &S) -> bool {
-        let (tops, shown) = (self.tops(index), self.ends.len());
+    /// Looks through more of the index, until there is enough for a screen or nothing is left.
+    fn look_further<S: Standing>(&mut self, index: &Index, standing: &S) {
+        let tops = self.tops(index);
         let mut step = STEP.max(self.looked_through / STEP_ONE_IN);
-        while self.ends.len() == shown {
-            if self.looked_through == tops.len() && self.found.is_empty() {
-                return false;
-            }
+        while self.ripe.len() < LANES && self.looked_through < tops.len() {
             let end = tops.len().min(self.looked_through + step);
             for at in self.looked_through..end {
                 let top = &tops[at];
@@ -308,10 +313,9 @@ impl View {
             }
             self.looked_through = end;
             self.look_at_cells(index, standing);
-            self.show(index, standing);
+            self.ripen(index);
             step *= 2;
         }
-        true
     }
 
     /// Notes the cells behind a screen that could take the best.
@@ -361,36 +365,38 @@ impl View {
         self.cells = cells;
     }
 
-    /// Shows what has been found, as far as nothing that pays more can come.
-    fn show<S: Standing>(&mut self, index: &Index, standing: &S) {
+    /// What has been found can be shown if nothing that pays more can come.
+    fn ripen(&mut self, index: &Index) {
         let unseen = self.unseen(index);
         let mut hidden = 0;
         for at in 0..self.found.len() {
-            if unseen.is_some_and(|unseen| self.found[at].real() < unseen) {
-                self.found.swap(hidden, at);
-                hidden += 1;
-            }
+            let hides = unseen.is_some_and(|unseen| self.found[at].real() < unseen);
+            self.found.swap(hidden, at);
+            hidden += usize::from(hides);
         }
         self.found[hidden..].sort_unstable();
-        if unseen.is_some() {
-            // The last screen is filled when there is more.
-            hidden += (self.found.len() - hidden) % LANES;
-        }
+        // What was ripe before pays more.
+        self.ripe.splice(..0, self.found.drain(hidden..));
+    }
+
+    /// Shows one screen more.
+    fn show<S: Standing>(&mut self, index: &Index, standing: &S) {
         let start = self.shown.len();
-        for found in self.found[hidden..].iter().rev() {
+        let best = self.ripe.len().saturating_sub(LANES);
+        for found in self.ripe[best..].iter().rev() {
             let sight = found.sight(index, standing);
             index.fitting.expect(sight.profile);
             self.shown.push(sight);
         }
-        let mut best_first = self.found.drain(hidden..).rev();
-        for alike in self.shown[start..].chunks(LANES) {
-            let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
-            self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
-            for (lane, found) in best_first.by_ref().take(alike.len()).enumerate() {
-                self.screens.set_bar(self.ends.len(), lane, found.bar());
-            }
-            self.ends.push(Ends::of(alike));
+        let alike = &self.shown[start..];
+        let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
+        self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
+        let (ends, whole) = (Ends::of(alike), index.terms().fit_worth(FIT_MAX));
+        for (lane, found) in self.ripe.drain(best..).rev().enumerate() {
+            let pay = pay(found.real() - ends.bottom_real, whole);
+            self.screens.set_bar(self.ends.len(), lane, found.bar(), pay);
         }
+        self.ends.push(ends);
     }
 }
 

@@ -15,6 +15,8 @@ use crate::domain::{SkillIx, Worker};
 use crate::mutants;
 use std::ops::Range;
 
+/// A fit in full.
+const FULL: i64 = (FIT_MAX * UNITS) as i64;
 /// The skill of asks beyond the [`SKILLS`]: everybody has it in full.
 const OTHER: u8 = (SKILLS - 1) as u8;
 
@@ -39,6 +41,7 @@ struct Block {
     base: [u16; LANES],
     least: [u16; LANES],
     bars: [u16; LANES],
+    pays: [u16; LANES],
 }
 
 impl Numbering {
@@ -188,15 +191,17 @@ impl Screens {
         bounds: &mut Bounds,
         shift: Shift,
     ) -> u64 {
-        let Block { slots, minima, base, least, bars } = &self.blocks[block];
+        let Block { slots, minima, base, least, bars, pays } = &self.blocks[block];
         let slots = &self.slots[slots.start as usize..slots.end as usize];
         let minima = &self.minima[minima.start as usize..minima.end as usize];
-        with.screen(Screen { slots, minima, base, least, bars, shift }, levels, bounds)
+        let screen = Screen { slots, minima, base, least, bars, pays, shift };
+        with.screen(screen, levels, bounds)
     }
 
-    /// Sets what a list must be worth besides, as [`bar`] makes it.
-    pub fn set_bar(&mut self, block: usize, lane: usize, bar: u16) {
-        self.blocks[block].bars[lane] = bar;
+    /// Sets what a list must be worth to a vacancy, as [`bar`] makes it, and what the vacancy is
+    /// worth besides, as [`pay`] makes it.
+    pub fn set_bar(&mut self, block: usize, lane: usize, bar: u16, pay: u16) {
+        (self.blocks[block].bars[lane], self.blocks[block].pays[lane]) = (bar, pay);
     }
 
     fn open(&mut self) {
@@ -208,6 +213,7 @@ impl Screens {
             // Lanes without a list pass nobody.
             least: [u16::MAX; LANES],
             bars: [0; LANES],
+            pays: [0; LANES],
         });
     }
 }
@@ -297,6 +303,25 @@ pub(super) fn fit_of(bounds: &Bounds, lane: usize) -> u32 {
 #[inline]
 pub(super) fn bar(score: i64) -> u16 {
     (score.clamp(0, 1 << 14) * i64::from(UNITS)).min(i64::from(u16::MAX)) as u16
+}
+
+/// Money in the units of a bound on the fit, where a fit in full is worth `whole`; rounded up.
+#[inline]
+pub(super) fn pay(money: i64, whole: i64) -> u16 {
+    let whole = whole.max(1);
+    units(money.clamp(0, 2 * whole) * FULL + whole - 1, whole)
+}
+
+/// The same, rounded down.
+#[inline]
+pub(super) fn wanted(money: i64, whole: i64) -> u16 {
+    let whole = whole.max(1);
+    units(money.clamp(0, 2 * whole) * FULL, whole)
+}
+
+#[inline]
+fn units(money: i64, whole: i64) -> u16 {
+    (money / whole).min(i64::from(u16::MAX)) as u16
 }
 
 #[cfg(test)]

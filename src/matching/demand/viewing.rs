@@ -2,8 +2,8 @@
 
 use super::super::index::Sight;
 use super::super::key::Key;
-use super::super::lens::View;
-use super::super::screens::{Shift, bar, fit_of};
+use super::super::lens::{Ends, View};
+use super::super::screens::{Shift, bar, fit_of, wanted};
 use super::super::standing::Standing;
 use super::menu::Basket;
 use super::{Front, Locality, Node, Scratch, Search};
@@ -79,7 +79,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         }
         let bonus = self.terms.score(0, 0, locality.local);
         let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
-        let mut passed = self.screen_view(view, at, bonus, least_shortfall);
+        let wanted = self.wanted(&ends, locality.annual);
+        let mut passed = self.screen_view(view, at, bonus, least_shortfall, wanted);
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -108,7 +109,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let asked = self.terms.real_salary(self.worker.expected_salary, self.worker.home);
         let asked = asked + self.away.least_annual;
         let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
-        let mut passed = self.screen_view(view, at, 0, least_shortfall);
+        let wanted = self.wanted(&ends, self.away.least_annual);
+        let mut passed = self.screen_view(view, at, 0, least_shortfall, wanted);
         while passed != 0 {
             let lane = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -128,11 +130,25 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         Some(at + 1)
     }
 
-    /// Who could take her behind a screen: with that bonus, and at best that shortfall.
-    fn screen_view(&mut self, view: &View, at: usize, bonus: i64, least_shortfall: i64) -> u64 {
+    /// What pay and fit must come to behind a screen, where a move costs so much a year at least.
+    fn wanted(&self, ends: &Ends, annual: i64) -> u16 {
+        let real = self.basket.threshold().value.saturating_add(annual);
+        wanted(real.saturating_sub(ends.bottom_real), self.fit_worth_max)
+    }
+
+    /// Who could take her behind a screen: with that bonus, and at best that shortfall; and what
+    /// could be worth so much to her.
+    fn screen_view(
+        &mut self,
+        view: &View,
+        at: usize,
+        bonus: i64,
+        least_shortfall: i64,
+        wanted: u16,
+    ) -> u64 {
         let lost = -self.terms.score(0, least_shortfall, false);
         let lost = if mutants::active("loss-too-high") { lost + 100 } else { lost };
-        let shift = Shift { allowed: bar(bonus), lost: bar(lost) };
+        let shift = Shift { allowed: bar(bonus), lost: bar(lost), wanted };
         let Scratch { numbered, bounds, .. } = &mut *self.scratch;
         view.screens().screen(at, self.index.kernels, numbered, bounds, shift)
     }

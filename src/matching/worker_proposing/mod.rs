@@ -8,6 +8,7 @@
 //! proposes first (`line`): who loses a good job then finds the lesser ones still free, and
 //! does not have to displace anybody there.
 
+mod claims;
 mod line;
 mod queue;
 mod table;

@@ -8,6 +8,7 @@ use super::super::key::Key;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
+use super::claims::Claims;
 use super::line::{Line, Proposal};
 use crate::domain::Mobility;
 use crate::mutants;
@@ -92,6 +93,7 @@ pub(super) struct Table {
     offers: Vec<Vec<Kept>>,
     may_ask: Vec<bool>,
     line: Line,
+    claims: Claims,
     proposals: u64,
 }
 
@@ -102,6 +104,7 @@ impl Table {
             offers: vec![Vec::new(); workers],
             may_ask: vec![false; workers],
             line: Line::of(index, threads),
+            claims: Claims::of((0..index.places.len() as u32).map(|place| index.post(place).openings)),
             proposals: 0,
         }
     }
@@ -206,6 +209,7 @@ impl Table {
         for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
             seats.expect(kept.place);
             self.line.expect(kept.place);
+            self.claims.expect(kept.place);
         }
     }
 
@@ -234,7 +238,8 @@ impl Table {
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Question> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
-            if seats.takes(index, best.place, best.key) {
+            if seats.takes(index, best.place, best.key) && !self.claims.refuse(best.place, best.key) {
+                self.claims.note(best.place, best.key);
                 self.line.push(best);
                 return None;
             }
