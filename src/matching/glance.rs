@@ -4,11 +4,15 @@
 //! does, and what she is offered may be gone; she finds out when she proposes.
 
 use super::index::{Index, NOWHERE, Sight};
+use super::kernels::prefetch;
 use super::key::{Bid, Key, Worth};
 use super::seats::Seats;
 use super::standing::{BLOCK, Cutoffs, Standing};
 use crate::domain::CityIx;
 use crate::mutants;
+
+/// How many changes ahead memory is asked for.
+const AHEAD: usize = 8;
 
 /// See the module.
 pub(super) struct Glance {
@@ -33,8 +37,18 @@ impl Glance {
             return;
         }
         let (seen, now) = (&mut self.cutoffs, seats.cutoffs());
-        for place in changed {
-            let (at, block) = (place as usize, (place / BLOCK) as usize);
+        for (number, place) in changed.iter().enumerate() {
+            if let Some(ahead) = changed.get(number + 2 * AHEAD) {
+                prefetch(&index.places, *ahead as usize);
+                prefetch(&now.own, *ahead as usize);
+                prefetch(&seen.own, *ahead as usize);
+            }
+            if let Some(ahead) = changed.get(number + AHEAD) {
+                let cell = index.places[*ahead as usize].cell as usize;
+                prefetch(&now.cells, cell);
+                prefetch(&seen.cells, cell);
+            }
+            let (at, block) = (*place as usize, (*place / BLOCK) as usize);
             seen.own[at] = now.own[at];
             seen.blocks[block] = now.blocks[block];
             let cell = index.places[at].cell;

@@ -18,7 +18,7 @@
 
 use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting, Kind};
-use super::kernels::{Kernels, LANES};
+use super::kernels::{Kernels, LANES, prefetch};
 use super::key::{Key, Ranks, inverse};
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
@@ -310,6 +310,27 @@ impl<'p> Index<'p> {
         self.problem.terms()
     }
 
+    /// Workers will be looked at one after the other: asks for the memory in which those ahead
+    /// are described, of whom `at` tells the number.
+    #[inline]
+    pub fn expect_workers(&self, at: impl Fn(usize) -> Option<u32>) {
+        if let Some(ahead) = at(2 * AHEAD) {
+            prefetch(&self.problem.workers, ahead as usize);
+            self.ranks.expect_worker(ahead);
+        }
+        if let Some(ahead) = at(AHEAD) {
+            let worker = &self.problem.workers[ahead as usize].worker;
+            prefetch(std::slice::from_ref(&**worker), 0);
+            prefetch(std::slice::from_ref(&worker.skills), 0);
+            prefetch(std::slice::from_ref(&worker.mobility), 0);
+        }
+        if let Some(ahead) = at(AHEAD / 2) {
+            let skills = &self.problem.workers[ahead as usize].worker.skills;
+            prefetch(skills, 0);
+            prefetch(skills, skills.len().saturating_sub(1));
+        }
+    }
+
     /// The city of a place.
     #[inline]
     pub fn city(&self, place: u32) -> CityIx {
@@ -361,6 +382,8 @@ fn skill_bound(problem: &Problem) -> usize {
     requirements.map(|requirement| requirement.skill.at() + 1).max().unwrap_or(0)
 }
 
+/// How many workers ahead memory is asked for.
+const AHEAD: usize = 8;
 /// Workers who are looked at for how common their skills are, about.
 const COMMONNESS_SAMPLE: usize = 10_000;
 

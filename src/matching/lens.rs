@@ -145,7 +145,7 @@ impl Lens {
             return;
         }
         for (at, question) in group.iter().enumerate() {
-            expect_worker(index, &group[at..]);
+            index.expect_workers(|ahead| group.get(at + ahead).map(|ahead| ahead.worker));
             let worker = &*index.problem.workers[question.worker as usize].worker;
             let (terms, home, below) = (index.terms(), worker.home, question.below);
             let (rank, levels) =
@@ -407,25 +407,6 @@ impl Ends {
             top_real: sights[0].real,
             bottom_real: sights[sights.len() - 1].real,
         }
-    }
-}
-
-/// Asks for the memory in which the workers after the first of a group are described.
-fn expect_worker(index: &Index, group: &[Question]) {
-    if let Some(ahead) = group.get(2 * AHEAD) {
-        prefetch(&index.problem.workers, ahead.worker as usize);
-        index.ranks.expect_worker(ahead.worker);
-    }
-    if let Some(ahead) = group.get(AHEAD) {
-        let worker = &index.problem.workers[ahead.worker as usize].worker;
-        prefetch(std::slice::from_ref(&**worker), 0);
-        prefetch(std::slice::from_ref(&worker.skills), 0);
-        prefetch(std::slice::from_ref(&worker.mobility), 0);
-    }
-    if let Some(ahead) = group.get(AHEAD / 2) {
-        let skills = &index.problem.workers[ahead.worker as usize].worker.skills;
-        prefetch(skills, 0);
-        prefetch(skills, skills.len().saturating_sub(1));
     }
 }
 

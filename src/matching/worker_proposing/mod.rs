@@ -9,6 +9,7 @@
 //! does not have to displace anybody there.
 
 mod claims;
+mod hand;
 mod line;
 mod queue;
 mod table;
@@ -20,10 +21,11 @@ use super::demand::{Question, Scratch, demand_together};
 use super::engine::Engine;
 use super::glance::Glance;
 use super::index::Index;
+use hand::{Asker, Hand, room};
 pub(super) use queue::order;
 use queue::{Queue, first_far, groups, near};
 use std::cmp::Reverse;
-use table::{Asked, Hand, Table, room};
+use table::{Asked, Table};
 
 /// Groups of fewer stay in their order, home by home, so that each finds in the caches what the
 /// one before has read.
@@ -88,7 +90,7 @@ struct Asking<'e, 'p> {
 impl Clerk for Asking<'_, '_> {
     type State = Glance;
     type Desk = Scratch;
-    type Question = Vec<Question>;
+    type Question = Vec<Asker>;
     type Answer = Vec<Hand>;
 
     const SHARE: usize = 1;
@@ -97,8 +99,13 @@ impl Clerk for Asking<'_, '_> {
         Scratch::of(self.index)
     }
 
-    fn answer(&self, glance: &Glance, scratch: &mut Scratch, group: &Vec<Question>) -> Vec<Hand> {
+    fn answer(&self, glance: &Glance, scratch: &mut Scratch, group: &Vec<Asker>) -> Vec<Hand> {
+        let question = |(at, asker): (usize, &Asker)| {
+            self.index.expect_workers(|ahead| group.get(at + ahead).map(|asker| asker.worker));
+            asker.question(self.index)
+        };
+        let group: Vec<Question> = group.iter().enumerate().map(question).collect();
         let room = |question: &Question| room(self.index, question);
-        demand_together(self.index, glance, scratch, group, room, Hand::of)
+        demand_together(self.index, glance, scratch, &group, room, Hand::of)
     }
 }

@@ -3,9 +3,9 @@
 use super::super::Problem;
 use super::super::crafts::Crafts;
 use super::super::crew::{join, map};
-use super::super::demand::Question;
 use super::super::index::Index;
 use super::super::key::inverse;
+use super::hand::Asker;
 use crate::domain::{Mobility, Worker};
 use std::vec::IntoIter;
 
@@ -39,12 +39,12 @@ pub(super) struct Queue {
     /// Those who have not asked, in their order.
     newcomers: IntoIter<u32>,
     /// Those who ask again, in their order.
-    waiting: IntoIter<Question>,
+    waiting: IntoIter<Asker>,
     /// Those who will ask again and look at home alone.
-    again: Vec<Question>,
+    again: Vec<Asker>,
     /// Those who will ask again and look farther. Their searches are the dearest, so they wait
     /// longer, and are more of each craft then.
-    far: Vec<Question>,
+    far: Vec<Asker>,
     /// The first in the order who looks farther than home.
     first_far: u32,
 }
@@ -61,7 +61,7 @@ impl Queue {
     }
 
     /// The next batch, and how many in it ask for the first time.
-    pub fn next(&mut self) -> (Vec<Question>, u64) {
+    pub fn next(&mut self) -> (Vec<Asker>, u64) {
         if self.waiting.as_slice().is_empty() {
             let mut again = self.take_again();
             again.sort_unstable_by_key(|question| self.turns[question.worker as usize]);
@@ -72,7 +72,7 @@ impl Queue {
             return (self.waiting.by_ref().take(size).collect(), 0);
         }
         let size = self.newcomers.as_slice().first().map_or(0, |first| self.size(*first));
-        let batch: Vec<Question> = self.newcomers.by_ref().take(size).map(Question::of).collect();
+        let batch: Vec<Asker> = self.newcomers.by_ref().take(size).map(Asker::of).collect();
         if self.newcomers.as_slice().is_empty() {
             // No need to keep the memory.
             self.newcomers = Vec::new().into_iter();
@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// Those whose turn it is to ask again, if they need wait no longer.
-    fn take_again(&mut self) -> Vec<Question> {
+    fn take_again(&mut self) -> Vec<Asker> {
         let (waiting, all) = (self.again.len(), self.turns.len());
         let all_have_asked = self.newcomers.as_slice().is_empty();
         let are_few = waiting * FEW_ONE_IN < all;
@@ -109,7 +109,7 @@ impl Queue {
     }
 
     /// Takes those who must ask again.
-    pub fn come_again(&mut self, workers: Vec<Question>) {
+    pub fn come_again(&mut self, workers: Vec<Asker>) {
         for question in workers {
             match self.looks_far(question.worker) {
                 true => self.far.push(question),
@@ -126,8 +126,8 @@ pub(super) fn first_far(problem: &Problem, order: &[u32]) -> u32 {
 }
 
 /// Those of one craft who stand side by side.
-pub(super) fn groups(crafts: &Crafts, batch: &[Question]) -> Vec<Vec<Question>> {
-    let craft = |question: &Question| crafts.of_worker(question.worker);
+pub(super) fn groups(crafts: &Crafts, batch: &[Asker]) -> Vec<Vec<Asker>> {
+    let craft = |asker: &Asker| crafts.of_worker(asker.worker);
     let alike = batch.chunk_by(|a, b| craft(a) == craft(b));
     let group = (batch.len() / GROUP_ONE_IN).clamp(BATCH_MIN, GROUP);
     alike.flat_map(|alike| alike.chunks(group)).map(<[_]>::to_vec).collect()
@@ -181,7 +181,7 @@ mod tests {
             let (batch, newcomers) = queue.next();
             let workers: Vec<u32> = batch.iter().map(|question| question.worker).collect();
             if newcomers == 64 {
-                queue.come_again([5, 3, 70, 90].map(Question::of).into());
+                queue.come_again([5, 3, 70, 90].map(Asker::of).into());
             }
             (workers, newcomers)
         };
@@ -200,7 +200,7 @@ mod tests {
         let mut next = || queue.next().0.len();
         assert_eq!([next(), next(), next(), next()], [BATCH, BATCH, 2 * BATCH, 2 * BATCH]);
         while queue.next().1 > 0 {}
-        queue.come_again((0..4 * BATCH as u32).map(Question::of).collect());
+        queue.come_again((0..4 * BATCH as u32).map(Asker::of).collect());
         let mut next = || queue.next().0.len();
         assert_eq!([next(), next(), next(), next()], [BATCH, BATCH, 2 * BATCH, 0]);
     }

@@ -1,7 +1,7 @@
 //! Proposing, and what workers keep for later.
 
 use super::super::crew::map;
-use super::super::demand::{Menu, Question, Scratch, demand};
+use super::super::demand::{Menu, Scratch, demand};
 use super::super::index::Index;
 use super::super::kernels::prefetch;
 use super::super::key::Key;
@@ -9,9 +9,8 @@ use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::claims::Claims;
+use super::hand::{Asker, Hand, Kept, room};
 use super::line::{Line, Proposal};
-use crate::domain::Mobility;
-use crate::mutants;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -27,64 +26,11 @@ const HANDFUL: usize = 16;
 /// So many of the offers of each are fetched.
 const AHEAD: usize = 6;
 
-/// How many offers a worker brings home. The farther she looks the dearer is her search, and
-/// the more of them she keeps; who must ask again has seen that she needs many.
-pub(super) fn room(index: &Index, question: &Question) -> usize {
-    let asks_again = question.below < i64::MAX;
-    match (&index.problem.workers[question.worker as usize].worker.mobility, asks_again) {
-        (Mobility::HomeOnly, _) => 22,
-        (Mobility::Listed(_), false) => 32,
-        (Mobility::Any, false) => 44,
-        (Mobility::Listed(_), true) => 64,
-        (Mobility::Any, true) => Menu::ROOM,
-    }
-}
-
 /// A batch that has asked, and what each in it was told.
 #[derive(Default)]
 pub(super) struct Asked {
-    pub batch: Vec<Question>,
+    pub batch: Vec<Asker>,
     pub hands: Vec<Hand>,
-}
-
-/// What a worker holds of a menu: the offer that she has taken, if any, and those that she has
-/// not made use of, the best last.
-pub(super) struct Hand {
-    offers: Vec<Kept>,
-    /// Whether there may be more than she has kept.
-    may_ask: bool,
-}
-
-/// An offer; what it is worth to her follows from it.
-#[derive(Clone, Copy)]
-struct Kept {
-    place: u32,
-    score: i32,
-}
-
-impl Hand {
-    pub fn of(menu: &Menu) -> Self {
-        let kept = |offer: Offer| Kept { place: offer.place, score: offer.key.score() as i32 };
-        let may_ask = menu.is_full() && !mutants::active("menu-never-refilled");
-        Self { offers: menu.offers().rev().map(kept).collect(), may_ask }
-    }
-}
-
-impl Kept {
-    #[inline]
-    fn key(self, index: &Index, w: u32) -> Key {
-        Key::new(i64::from(self.score), index.ranks.worker(w))
-    }
-
-    fn value(self, index: &Index, w: u32) -> i64 {
-        index.value_at(w, self.place, i64::from(self.score))
-    }
-
-    /// What is worth more takes her no more, if this was the last of her offers.
-    fn below(self, index: &Index, w: u32) -> i64 {
-        let short = if mutants::active("asks-for-too-little") { 100 } else { 0 };
-        self.value(index, w) - short
-    }
 }
 
 /// See the module.
@@ -104,7 +50,9 @@ impl Table {
             offers: vec![Vec::new(); workers],
             may_ask: vec![false; workers],
             line: Line::of(index, threads),
-            claims: Claims::of((0..index.places.len() as u32).map(|place| index.post(place).openings)),
+            claims: Claims::of(
+                (0..index.places.len() as u32).map(|place| index.post(place).openings),
+            ),
             proposals: 0,
         }
     }
@@ -122,7 +70,7 @@ impl Table {
         seats: &mut Seats,
         scratch: &mut Scratch,
         Asked { batch, hands }: Asked,
-    ) -> Vec<Question> {
+    ) -> Vec<Asker> {
         for (question, hand) in batch.iter().zip(hands) {
             self.take(question.worker, hand);
         }
@@ -134,7 +82,7 @@ impl Table {
             return again;
         }
         let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
-        let (mut at_once, again): (Vec<Question>, _) =
+        let (mut at_once, again): (Vec<Asker>, _) =
             again.into_iter().partition(|question| turns.contains_key(&question.worker));
         at_once.sort_unstable_by_key(|question| Reverse(turns[&question.worker]));
         self.ask_at_once(index, seats, scratch, at_once);
@@ -142,7 +90,7 @@ impl Table {
     }
 
     /// Those of a batch who hold nothing and may ask again, with their turns in it.
-    fn waiting(&self, seats: &Seats, batch: &[Question]) -> impl Iterator<Item = (u32, usize)> {
+    fn waiting(&self, seats: &Seats, batch: &[Asker]) -> impl Iterator<Item = (u32, usize)> {
         let workers = batch.iter().map(|question| question.worker).zip(0..);
         workers.filter(|(w, _)| self.may_ask[*w as usize] && seats.place_of(*w).is_none())
     }
@@ -154,26 +102,22 @@ impl Table {
         index: &Index,
         seats: &mut Seats,
         scratch: &mut Scratch,
-        mut questions: Vec<Question>,
+        mut askers: Vec<Asker>,
     ) {
         let mut menu = Menu::new();
-        while let Some(question) = questions.pop() {
+        while let Some(asker) = askers.pop() {
+            let question = asker.question(index);
             demand(index, seats, scratch, question, room(index, &question), &mut menu);
             self.take(question.worker, Hand::of(&menu));
             let best = self.best(index, question.worker);
             let displaced = best.and_then(|best| self.propose(index, seats, best));
-            questions.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
+            askers.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
         }
     }
 
     /// Who is free lines up and proposes, the last of them first, and whoever is displaced, as
     /// long as they have offers. Returns who must ask again.
-    fn propose_all(
-        &mut self,
-        index: &Index,
-        seats: &mut Seats,
-        mut free: Vec<u32>,
-    ) -> Vec<Question> {
+    fn propose_all(&mut self, index: &Index, seats: &mut Seats, mut free: Vec<u32>) -> Vec<Asker> {
         let mut again = Vec::new();
         loop {
             while !free.is_empty() {
@@ -235,10 +179,11 @@ impl Table {
     /// Lines a worker up with the best of her offers that still stands. If none does, returns
     /// what she must ask, if there may be more: what is worth more than the last takes her no
     /// more.
-    fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Question> {
+    fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Asker> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
-            if seats.takes(index, best.place, best.key) && !self.claims.refuse(best.place, best.key) {
+            if seats.takes(index, best.place, best.key) && !self.claims.refuse(best.place, best.key)
+            {
                 self.claims.note(best.place, best.key);
                 self.line.push(best);
                 return None;
@@ -247,7 +192,7 @@ impl Table {
         }
         self.offers[w as usize] = Vec::new();
         let last = last.filter(|_| self.may_ask[w as usize])?;
-        Some(Question { worker: w, below: last.below(index, w) })
+        Some(Asker::again(w, last))
     }
 
     /// A worker proposes; returns who is left without a match: she herself if the offer is
