@@ -124,16 +124,9 @@ impl Fitting {
         &asks[..len]
     }
 
-    /// The requirement number `at` of a list, or a blank behind them; `None` if it has no room
-    /// for so many.
-    #[inline]
-    pub fn ask<'a>(&'a self, list: &'a AskList, at: usize) -> Option<&'a Ask> {
-        self.asks_and_blanks(list).get(at)
-    }
-
     /// The same with the blanks behind them.
     #[inline]
-    fn asks_and_blanks<'a>(&'a self, list: &'a AskList) -> &'a [Ask] {
+    pub fn asks_and_blanks<'a>(&'a self, list: &'a AskList) -> &'a [Ask] {
         match list.long {
             0 => &list.asks,
             long if mutants::active("long-list-cut") => &self.long[long as usize - 1][..SHORT],

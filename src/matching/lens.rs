@@ -11,7 +11,7 @@ use super::index::{Cell, Index, Sight, Top};
 use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
 use super::key::Key;
 use super::moves::Moves;
-use super::screens::{Screens, Shift, bar, fit_of, pay};
+use super::screens::{Screens, Shift, Stakes, bar, fit_of, pay};
 use super::standing::Standing;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility};
@@ -392,10 +392,12 @@ impl View {
         let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
         self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
         let (ends, whole) = (Ends::of(alike), index.terms().fit_worth(FIT_MAX));
+        let mut stakes = Stakes::NONE;
         for (lane, found) in self.ripe.drain(best..).rev().enumerate() {
-            let pay = pay(found.real() - ends.bottom_real, whole);
-            self.screens.set_bar(self.ends.len(), lane, found.bar(), pay);
+            stakes.bars[lane] = found.bar();
+            stakes.pays[lane] = pay(found.real() - ends.bottom_real, whole);
         }
+        self.screens.stake(stakes);
         self.ends.push(ends);
     }
 }

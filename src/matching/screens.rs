@@ -32,6 +32,8 @@ pub(super) struct Screens {
     slots: Vec<Slot>,
     minima: Vec<Bytes>,
     blocks: Vec<Block>,
+    /// By block, if they are set: what it takes besides.
+    stakes: Vec<Stakes>,
 }
 
 struct Block {
@@ -40,9 +42,23 @@ struct Block {
     minima: Range<u32>,
     base: [u16; LANES],
     least: [u16; LANES],
-    bars: [u16; LANES],
-    pays: [u16; LANES],
 }
+
+/// What is at stake behind a screen beside the fit.
+pub(super) struct Stakes {
+    /// What a list must be worth to a vacancy, as [`bar`] makes it.
+    pub bars: [u16; LANES],
+    /// What the vacancy is worth besides, as [`pay`] makes it.
+    pub pays: [u16; LANES],
+}
+
+impl Stakes {
+    /// Nothing.
+    pub const NONE: Self = Self { bars: [0; LANES], pays: [0; LANES] };
+}
+
+/// Of screens without stakes.
+static NO_STAKES: Stakes = Stakes::NONE;
 
 impl Numbering {
     /// The skills that most profiles ask for get numbers of their own.
@@ -119,23 +135,27 @@ impl Screens {
         for (lane, list) in lists.clone().enumerate() {
             block.put(lane, list);
         }
+        let mut asks: [&[Ask]; LANES] = [&[]; LANES];
+        for (asks, list) in asks.iter_mut().zip(lists) {
+            *asks = fitting.asks_and_blanks(list);
+        }
         // Ask by ask rather than list by list: so its columns stay in the first cache.
         for at in 0..REQUIREMENTS_MAX {
             let (mut slot, mut minimum) = (Slot::BLANK, [0; LANES]);
-            let (mut asked, mut mandatory) = (false, false);
-            for (lane, list) in lists.clone().enumerate() {
-                if let Some(ask) = fitting.ask(list, at) {
+            let (mut weights, mut minima) = (0, 0);
+            for (lane, asks) in asks.iter().enumerate() {
+                if let Some(ask) = asks.get(at) {
                     slot.put(lane, numbering.number(ask.skill), ask);
                     minimum[lane] = least_level(ask);
-                    asked |= ask.weight > 0;
-                    mandatory |= ask.minimum > 0;
+                    weights |= ask.weight;
+                    minima |= ask.minimum;
                 }
             }
-            if !asked {
+            if weights == 0 {
                 break;
             }
             self.slots.push(slot);
-            if mandatory {
+            if minima > 0 {
                 self.minima.push(minimum);
             }
         }
@@ -191,17 +211,17 @@ impl Screens {
         bounds: &mut Bounds,
         shift: Shift,
     ) -> u64 {
-        let Block { slots, minima, base, least, bars, pays } = &self.blocks[block];
+        let Block { slots, minima, base, least } = &self.blocks[block];
+        let Stakes { bars, pays } = self.stakes.get(block).unwrap_or(&NO_STAKES);
         let slots = &self.slots[slots.start as usize..slots.end as usize];
         let minima = &self.minima[minima.start as usize..minima.end as usize];
         let screen = Screen { slots, minima, base, least, bars, pays, shift };
         with.screen(screen, levels, bounds)
     }
 
-    /// Sets what a list must be worth to a vacancy, as [`bar`] makes it, and what the vacancy is
-    /// worth besides, as [`pay`] makes it.
-    pub fn set_bar(&mut self, block: usize, lane: usize, bar: u16, pay: u16) {
-        (self.blocks[block].bars[lane], self.blocks[block].pays[lane]) = (bar, pay);
+    /// Sets the stakes of the first block that has none.
+    pub fn stake(&mut self, stakes: Stakes) {
+        self.stakes.push(stakes);
     }
 
     fn open(&mut self) {
@@ -212,8 +232,6 @@ impl Screens {
             base: [0; LANES],
             // Lanes without a list pass nobody.
             least: [u16::MAX; LANES],
-            bars: [0; LANES],
-            pays: [0; LANES],
         });
     }
 }
