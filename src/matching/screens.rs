@@ -349,6 +349,31 @@ mod tests {
     use super::*;
     use crate::domain::Requirement;
 
+    /// Goal: no place is held back that is worth what is wanted, and few that are not pass. Method:
+    /// pay, fit and what is wanted of noise, in which fits in full are worth from nothing to much.
+    #[test]
+    fn pay_and_fit_come_to_what_is_wanted() {
+        let mut state: u64 = 3;
+        let mut noise = move |below: i64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            (state >> 33) as i64 % below
+        };
+        let mut held_back = 0;
+        for _ in 0..200_000 {
+            let whole = [0, 1, 7, 5_000, 90_000, 1_000_000_000_000][noise(6) as usize];
+            let (money, fit) = (noise(2 * whole + 2), noise(i64::from(FIT_MAX) + 1));
+            let bound = (fit as u32 * UNITS + noise(60) as u32).min(u32::from(u16::MAX)) as u16;
+            let worth = money + whole * fit / i64::from(FIT_MAX);
+            let floor = worth - 3 + noise(6);
+            let passes = bound.saturating_add(pay(money, whole)) >= wanted(floor, whole);
+            assert!(passes || worth < floor, "{money} {whole} {fit} {floor}");
+            let dear = worth + whole / 20 + 2;
+            let passes = bound.saturating_add(pay(money, whole)) >= wanted(dear, whole);
+            held_back += u32::from(!passes);
+        }
+        assert!(held_back > 20_000, "{held_back}");
+    }
+
     /// Goal: a minimum stays with its ask when lists have something in common. Method: two lists
     /// of one family, the first with minima in both skills, the second in the second skill alone;
     /// their common list lets through who lacks the first skill, and not who lacks the second.

@@ -133,7 +133,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     /// What pay and fit must come to behind a screen, where a move costs so much a year at least.
     fn wanted(&self, ends: &Ends, annual: i64) -> u16 {
         let real = self.basket.threshold().value.saturating_add(annual);
-        wanted(real.saturating_sub(ends.bottom_real), self.fit_worth_max)
+        let more = if mutants::active("wanted-too-much") { 100 } else { 0 };
+        wanted(real.saturating_sub(ends.bottom_real).saturating_add(more), self.fit_worth_max)
     }
 
     /// Who could take her behind a screen: with that bonus, and at best that shortfall; and what
