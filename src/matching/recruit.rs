@@ -30,7 +30,7 @@ const KEPT_MIN: usize = 4;
 const KEPT_MAX: usize = 256;
 
 /// Groups that are fetched before they are screened.
-const GROUPS_AHEAD: usize = 4;
+const GROUPS_AHEAD: usize = 8;
 
 /// A worker's key at a vacancy, and the vacancy's value to the worker.
 type Candidate = (Key, i64);
@@ -65,9 +65,9 @@ pub(super) struct Recruiting {
 
 impl Recruiting {
     /// Files the workers; nothing is scanned yet.
-    pub fn of(index: &Index) -> Self {
+    pub fn of(index: &Index, threads: usize) -> Self {
         let shortlists = vec![Shortlist::default(); index.places.len()];
-        Self { roster: Roster::of(index), shortlists }
+        Self { roster: Roster::of(index, threads), shortlists }
     }
 
     /// A worker got a vacancy of that value, and will want none that is worth less.
@@ -417,6 +417,7 @@ impl<'e, 'p> Scan<'e, 'p> {
         let Front { group, pool, .. } = front;
         let roster = self.roster;
         let mut passed = roster.screen_people(group, call, self.real, &mut self.desk.bounds);
+        roster.expect_cards(group, passed);
         while passed != 0 {
             let lane = passed.trailing_zeros();
             passed &= passed - 1;

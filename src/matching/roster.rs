@@ -9,6 +9,7 @@
 //! Levels stand by column, so that one pass screens all of a group.
 
 use super::crafts::craft;
+use super::crew::join;
 use super::fitting::{AskList, Fitting};
 use super::index::Index;
 use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS, prefetch, prefetch_all};
@@ -26,6 +27,7 @@ const ABSENT: u8 = u8::MAX;
 const NOBODY: i64 = i64::MAX;
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Roster {
     people: Tier,
     groups: Tier,
@@ -92,33 +94,49 @@ struct Entry {
 }
 
 impl Roster {
-    /// Files everybody whose preferences are computed.
-    pub fn of(index: &Index) -> Self {
+    /// Files everybody whose preferences are computed, on two threads if there are as many.
+    pub fn of(index: &Index, threads: usize) -> Self {
         let mut entries = entries(index);
         entries.sort_unstable();
-        let cities = index.problem.geography.cities.len();
-        let mut roster = Self {
-            people: Tier::default(),
-            groups: Tier::default(),
-            cards: Vec::with_capacity(entries.len() + cities * LANES / 2),
-            held: Vec::new(),
-            pools: Vec::with_capacity(cities + 2),
-            late: vec![Late::default(); cities + 2],
-            first: Vec::new(),
-            early: 0,
-            spans: Vec::new(),
-            lanes: Vec::new(),
-        };
-        let mut rest = &entries[..];
-        for pool in 0..cities + 2 {
-            let (here, beyond) = rest.split_at(rest.partition_point(|e| e.pool as usize == pool));
-            roster.file(index, pool, here);
-            rest = beyond;
-        }
+        let pools = index.problem.geography.cities.len() + 2;
+        // Pools are filed whole, and about as many entries in both halves.
+        let middle = entries.get(entries.len() / 2).map_or(0, |entry| entry.pool as usize);
+        let half = entries.partition_point(|entry| (entry.pool as usize) < middle);
+        let (near, far) = entries.split_at(half);
+        let (mut roster, rest) = join(
+            threads,
+            || Self::of_pools(index, 0..middle, near),
+            || Self::of_pools(index, middle..pools, far),
+        );
+        roster.append(rest);
+        roster.late = vec![Late::default(); pools];
         roster.early = roster.people.groups.len();
         roster.held = vec![i64::MIN; roster.cards.len()];
         roster.find_lanes(index.problem.workers.len());
         roster
+    }
+
+    /// Files those of some pools.
+    fn of_pools(index: &Index, pools: Range<usize>, mut entries: &[Entry]) -> Self {
+        let mut roster = Self::default();
+        roster.cards.reserve(entries.len() + pools.len() * LANES / 2);
+        for pool in pools {
+            let here = entries.partition_point(|entry| entry.pool as usize == pool);
+            roster.file(index, pool, &entries[..here]);
+            entries = &entries[here..];
+        }
+        roster
+    }
+
+    /// Those of further pools behind those of the first.
+    fn append(&mut self, rest: Self) {
+        let (groups, people) = (self.groups.groups.len() as u32, self.people.groups.len() as u32);
+        let beyond = |pool: &Range<u32>| pool.start + groups..pool.end + groups;
+        self.pools.extend(rest.pools.iter().map(beyond));
+        self.first.extend(rest.first.iter().map(|first| first + people));
+        self.cards.extend(rest.cards);
+        self.people.append(rest.people);
+        self.groups.append(rest.groups);
     }
 
     /// The groups of the upper tier with those who would live in a city and say so.
@@ -179,6 +197,17 @@ impl Roster {
     pub fn expect_levels(&self, group: u32, call: &Call) {
         for ask in call.asks() {
             self.people.column(group, ask.skill).inspect(|levels| prefetch(*levels, 0));
+        }
+    }
+
+    /// Lanes of a group, a bit for each, will be looked at.
+    #[inline]
+    pub fn expect_cards(&self, group: u32, mut lanes: u64) {
+        while lanes != 0 {
+            let at = group as usize * LANES + lanes.trailing_zeros() as usize;
+            lanes &= lanes - 1;
+            prefetch(&self.cards, at);
+            prefetch(&self.held, at);
         }
     }
 
@@ -339,12 +368,15 @@ impl Roster {
         let is_city = pool < index.problem.geography.cities.len();
         let city = is_city.then(|| CityIx::from_offset(pool));
         let start = self.groups.groups.len() as u32;
+        let mut at = 0;
         for company in entries.chunks(LANES * LANES) {
             self.first.push(self.people.groups.len() as u32);
             let mut best = Sheets::new();
             for (lane, group) in company.chunks(LANES).enumerate() {
                 let mut sheets = Sheets::new();
                 for (lane, entry) in group.iter().enumerate() {
+                    index.expect_workers(|ahead| entries.get(at + ahead).map(|e| e.worker));
+                    at += 1;
                     let worker = &*index.problem.workers[entry.worker as usize].worker;
                     sheets.put(lane, &index.numbering, worker);
                     sheets.needs[lane] = need(&index.terms(), worker, city);
@@ -410,6 +442,15 @@ impl Tier {
         }
         self.groups.push(Group { first, column });
         self.needs.extend(sheets.needs);
+    }
+
+    /// The groups of another behind its own.
+    fn append(&mut self, rest: Self) {
+        let columns = self.columns.len() as u32;
+        let beyond = |group: Group| Group { first: group.first + columns, ..group };
+        self.groups.extend(rest.groups.into_iter().map(beyond));
+        self.columns.extend(rest.columns);
+        self.needs.extend(rest.needs);
     }
 
     /// A group of nobody, with a column for every skill.

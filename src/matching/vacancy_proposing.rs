@@ -34,7 +34,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     let index = &Index::on(problem, layout);
     control.begin(Phase::Proposing, index.places.len())?;
     let mut chains = Chains::of(index, seats);
-    let hall = Hall { seats, recruiting: Recruiting::of(index), hires: 0 };
+    let hall = Hall { seats, recruiting: Recruiting::of(index, threads), hires: 0 };
     let (hires, desks) = with_crew(&Scanning { index }, hall, threads, |crew| {
         loop {
             chains.fill_uncapped(crew, control)?;

@@ -31,7 +31,7 @@ impl Hall {
     pub fn of(index: &Index, matching: &Matching) -> Self {
         let mut hall = Self {
             seats: Seats::of(index),
-            recruiting: Recruiting::of(index),
+            recruiting: Recruiting::of(index, 1),
             scratch: Scratch::of(index),
             desk: Desk::of(index),
             hints: vec![Hint::NONE; index.places.len()],

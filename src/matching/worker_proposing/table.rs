@@ -4,7 +4,6 @@ use super::super::crew::map;
 use super::super::demand::{Menu, Scratch, demand};
 use super::super::index::Index;
 use super::super::kernels::prefetch;
-use super::super::key::Key;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
