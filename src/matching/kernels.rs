@@ -170,7 +170,7 @@ pub(super) struct Screen<'s> {
     pub least: &'s [u16; LANES],
     /// What else it must be worth, shifted; 0 asks for nothing.
     pub bars: &'s [u16; LANES],
-    /// What a list is worth besides.
+    /// What a list's vacancy is worth to the worker beside the fit, in the same units.
     pub pays: &'s [u16; LANES],
     pub shift: Shift,
 }
@@ -182,7 +182,7 @@ pub(super) struct Shift {
     pub allowed: u16,
     /// What is taken off it, at least.
     pub lost: u16,
-    /// What fit and pay must come to.
+    /// What fit and pay must come to for her.
     pub wanted: u16,
 }
 

@@ -459,7 +459,7 @@ impl<'e, 'p> Scan<'e, 'p> {
             return;
         }
         let score = terms.score(fit, shortfall, card.home == city);
-        let key = Key::new(score, index.ranks.worker(w));
+        let key = Key::new(score, card.rank);
         if self.is_wanted(key) {
             self.shortlist(w, key, net + terms.fit_worth(fit));
         }

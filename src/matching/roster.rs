@@ -54,6 +54,8 @@ pub(super) struct Card {
     pub expected: i64,
     pub reservation: i64,
     pub worker: u32,
+    /// Her rank among workers.
+    pub rank: u32,
     pub home: CityIx,
     pub cost_percent: u16,
 }
@@ -288,7 +290,7 @@ impl Roster {
         }
         for (at, pool) in self.span(w).zip(pools(index, worker)) {
             let lane = self.lanes[at] as usize;
-            self.cards[lane] = Card::of(w, worker);
+            self.cards[lane] = Card::of(index, w);
             self.held[lane] = i64::MIN;
             self.set_need(lane, pool.need(index, worker));
         }
@@ -310,7 +312,7 @@ impl Roster {
             let lane = self.late_lane(pool.number);
             self.people.put(lane, &index.numbering, worker);
             self.people.needs[lane] = pool.need(index, worker);
-            self.cards[lane] = Card::of(w, worker);
+            self.cards[lane] = Card::of(index, w);
             self.held[lane] = i64::MIN;
             self.lanes.push(lane as u32);
         }
@@ -380,7 +382,7 @@ impl Roster {
                     let worker = &*index.problem.workers[entry.worker as usize].worker;
                     sheets.put(lane, &index.numbering, worker);
                     sheets.needs[lane] = need(&index.terms(), worker, city);
-                    self.cards.push(Card::of(entry.worker, worker));
+                    self.cards.push(Card::of(index, entry.worker));
                 }
                 for _ in group.len()..LANES {
                     self.cards.push(Card::BLANK);
@@ -416,14 +418,22 @@ impl Roster {
 }
 
 impl Card {
-    const BLANK: Self =
-        Self { expected: 0, reservation: 0, worker: u32::MAX, home: CityIx(0), cost_percent: 0 };
+    const BLANK: Self = Self {
+        expected: 0,
+        reservation: 0,
+        worker: u32::MAX,
+        rank: u32::MAX,
+        home: CityIx(0),
+        cost_percent: 0,
+    };
 
-    fn of(w: u32, worker: &Worker) -> Self {
+    fn of(index: &Index, w: u32) -> Self {
+        let worker = &*index.problem.workers[w as usize].worker;
         Self {
             expected: worker.expected_salary,
             reservation: worker.reservation_salary,
             worker: w,
+            rank: index.ranks.worker(w),
             home: worker.home,
             cost_percent: worker.cost_percent,
         }

@@ -32,7 +32,7 @@ pub(super) struct Screens {
     slots: Vec<Slot>,
     minima: Vec<Bytes>,
     blocks: Vec<Block>,
-    /// By block, if they are set: what it takes besides.
+    /// By block, if anything is at stake beside the fit.
     stakes: Vec<Stakes>,
 }
 
@@ -44,7 +44,7 @@ struct Block {
     least: [u16; LANES],
 }
 
-/// What is at stake behind a screen beside the fit.
+/// Beside the fit, for both sides, by lane.
 pub(super) struct Stakes {
     /// What a list must be worth to a vacancy, as [`bar`] makes it.
     pub bars: [u16; LANES],

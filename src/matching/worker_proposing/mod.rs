@@ -4,9 +4,10 @@
 //! it low. Workers of the next batch ask while those of this one propose (at a `glance`).
 //! Workers of one craft ask side by side (`queue`), so that what could take them is
 //! looked up once for all of them (`lens`). Each keeps a menu of offers, and asks again
-//! only when it is used up. And of those who have asked, the one with the best paid offer
-//! proposes first (`line`): who loses a good job then finds the lesser ones still free, and
-//! does not have to displace anybody there.
+//! only when it is used up (`hand`). And of those who have asked, the one with the best paid
+//! offer proposes first (`line`): who loses a good job then finds the lesser ones still free, and
+//! does not have to displace anybody there. Who would be refused because enough better ones are
+//! in line does not get into it (`claims`).
 
 mod claims;
 mod hand;
