@@ -175,10 +175,8 @@ impl Table {
         Some(Proposal { key: best.key(index, w), place: best.place, worker: w })
     }
 
-    /// Lines a worker up with the best of her offers that still stands and that enough better ones
-    /// have not lined up for. If there is none, returns
-    /// what she must ask, if there may be more: what is worth more than the last takes her no
-    /// more.
+    /// Lines a worker up with the best of her offers that still stands and that not enough better
+    /// ones are in line for. If there is none, returns what she must ask, if there may be more.
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Asker> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
