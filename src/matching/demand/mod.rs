@@ -463,6 +463,9 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let locality = self.locality(city);
         let end = quarter.screens.blocks().min(block as usize + BLOCKS_AHEAD);
         for block in block as usize..end {
+            if quarter.tops[block].bottom - locality.annual > self.below {
+                continue;
+            }
             let mut passed = self.screen(&quarter.screens, block);
             while passed != 0 {
                 let lane = passed.trailing_zeros();
@@ -527,6 +530,10 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             let Place { real, salary, .. } = index.places[from as usize];
             if salary < locality.least || real + bound < self.basket.threshold().value {
                 return;
+            }
+            if real - locality.annual > self.below {
+                from += 1;
+                continue;
             }
             let rest = Front { reach: real + bound, from, ..front };
             if self.scratch.fronts.peek().is_some_and(|rival| rest < *rival) {

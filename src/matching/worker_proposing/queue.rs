@@ -64,7 +64,8 @@ impl Queue {
     pub fn next(&mut self) -> (Vec<Asker>, u64) {
         if self.waiting.as_slice().is_empty() {
             let mut again = self.take_again();
-            again.sort_unstable_by_key(|question| self.turns[question.worker as usize]);
+            // Turns lie all over the memory: each is read once.
+            again.sort_by_cached_key(|asker| self.turns[asker.worker as usize]);
             self.waiting = again.into_iter();
         }
         if let Some(first) = self.waiting.as_slice().first() {
