@@ -35,6 +35,8 @@ pub mod planning;
 pub mod preferences;
 pub mod proto;
 pub mod reproduce;
+#[cfg(test)]
+mod seeded;
 pub mod server;
 pub mod state;
 pub mod telemetry;

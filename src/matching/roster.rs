@@ -136,6 +136,7 @@ impl Roster {
         let beyond = |pool: &Range<u32>| pool.start + groups..pool.end + groups;
         self.pools.extend(rest.pools.iter().map(beyond));
         self.first.extend(rest.first.iter().map(|first| first + people));
+        self.cards.reserve_exact(rest.cards.len());
         self.cards.extend(rest.cards);
         self.people.append(rest.people);
         self.groups.append(rest.groups);
@@ -459,7 +460,10 @@ impl Tier {
         let columns = self.columns.len() as u32;
         let beyond = |group: Group| Group { first: group.first + columns, ..group };
         self.groups.extend(rest.groups.into_iter().map(beyond));
+        // Memory for no more than that: there is much of it.
+        self.columns.reserve_exact(rest.columns.len());
         self.columns.extend(rest.columns);
+        self.needs.reserve_exact(rest.needs.len());
         self.needs.extend(rest.needs);
     }
 

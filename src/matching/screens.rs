@@ -348,30 +348,29 @@ mod tests {
     use super::super::kernels::Kernels;
     use super::*;
     use crate::domain::Requirement;
+    use proptest::prelude::*;
 
-    /// Goal: no place is held back that is worth what is wanted, and few that are not pass. Method:
-    /// pay, fit and what is wanted of noise, in which fits in full are worth from nothing to much.
-    #[test]
-    fn pay_and_fit_come_to_what_is_wanted() {
-        let mut state: u64 = 3;
-        let mut noise = move |below: i64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
-            (state >> 33) as i64 % below
-        };
-        let mut held_back = 0;
-        for _ in 0..200_000 {
-            let whole = [0, 1, 7, 5_000, 90_000, 1_000_000_000_000][noise(6) as usize];
-            let (money, fit) = (noise(2 * whole + 2), noise(i64::from(FIT_MAX) + 1));
-            let bound = (fit as u32 * UNITS + noise(60) as u32).min(u32::from(u16::MAX)) as u16;
-            let worth = money + whole * fit / i64::from(FIT_MAX);
-            let floor = worth - 3 + noise(6);
-            let passes = bound.saturating_add(pay(money, whole)) >= wanted(floor, whole);
-            assert!(passes || worth < floor, "{money} {whole} {fit} {floor}");
-            let dear = worth + whole / 20 + 2;
-            let passes = bound.saturating_add(pay(money, whole)) >= wanted(dear, whole);
-            held_back += u32::from(!passes);
+    proptest! {
+        #![proptest_config(crate::seeded::cases(20_000))]
+        /// Goal: no place is held back that is worth what is wanted, and any that is worth a
+        /// twentieth of a fit in full too little. Method: fits in full that are worth from nothing
+        /// to much, bounds on the fit that are as coarse as they may be.
+        #[test]
+        fn pay_and_fit_come_to_what_is_wanted(
+            whole in prop::sample::select(vec![0, 1, 7, 5_000, 90_000, 1_000_000_000_000_i64]),
+            share in 0..=1_000_i64,
+            fit in 0..=FIT_MAX,
+            coarse in 0..60_u32,
+            near in -3..3_i64,
+        ) {
+            let money = whole * share / 1_000;
+            let bound = (fit * UNITS + coarse) as u16;
+            let worth = money + whole * i64::from(fit) / i64::from(FIT_MAX);
+            let passes = |floor| bound.saturating_add(pay(money, whole)) >= wanted(floor, whole);
+            prop_assert!(passes(worth + near) || near > 0);
+            let full = bound.checked_add(pay(money, whole)).is_none();
+            prop_assert!(full || !passes(worth + whole / 20 + 2));
         }
-        assert!(held_back > 20_000, "{held_back}");
     }
 
     /// Goal: a minimum stays with its ask when lists have something in common. Method: two lists

@@ -49,7 +49,6 @@ pub(super) fn room(index: &Index, question: &Question) -> usize {
 
 /// What a worker holds of a menu: the offer that she has taken, if any, and those that she has
 /// not made use of, the best last.
-#[derive(Default)]
 pub(super) struct Hand {
     pub offers: Vec<Kept>,
     /// Whether there may be more than she has kept.

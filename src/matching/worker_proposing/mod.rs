@@ -1,12 +1,12 @@
 //! Worker-proposing deferred acceptance: a loop over `demand`.
 //!
-//! The result does not depend on the order of proposals, the cost does. Four things keep
+//! The result does not depend on the order of proposals, the cost does. Five things keep
 //! it low. Workers of the next batch ask while those of this one propose (at a `glance`).
 //! Workers of one craft ask side by side (`queue`), so that what could take them is
 //! looked up once for all of them (`lens`). Each keeps a menu of offers, and asks again
-//! only when it is used up (`hand`). And of those who have asked, the one with the best paid
+//! only when it is used up (`hand`). Of those who have asked, the one with the best paid
 //! offer proposes first (`line`): who loses a good job then finds the lesser ones still free, and
-//! does not have to displace anybody there. Who would be refused because enough better ones are
+//! does not have to displace anybody there. And who would be refused because enough better ones are
 //! in line does not get into it (`claims`).
 
 mod claims;
@@ -49,7 +49,7 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     let order = order(index, &crafts, threads, |worker, craft| [near(worker), craft]);
     let first_far = first_far(index.problem, &order);
     control.begin(Phase::Proposing, order.len())?;
-    let mut table = Table::of(index, threads);
+    let mut table = Table::of(index, seats, threads);
     // They are reckoned when all is done.
     seats.forget_values();
     let glance = Glance::at(index, seats);

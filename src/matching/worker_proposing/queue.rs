@@ -111,10 +111,10 @@ impl Queue {
 
     /// Takes those who must ask again.
     pub fn come_again(&mut self, workers: Vec<Asker>) {
-        for question in workers {
-            match self.looks_far(question.worker) {
-                true => self.far.push(question),
-                false => self.again.push(question),
+        for asker in workers {
+            match self.looks_far(asker.worker) {
+                true => self.far.push(asker),
+                false => self.again.push(asker),
             }
         }
     }
@@ -180,7 +180,7 @@ mod tests {
         let mut queue = Queue::of((0..100).rev().collect(), 60);
         let mut next = || {
             let (batch, newcomers) = queue.next();
-            let workers: Vec<u32> = batch.iter().map(|question| question.worker).collect();
+            let workers: Vec<u32> = batch.iter().map(|asker| asker.worker).collect();
             if newcomers == 64 {
                 queue.come_again([5, 3, 70, 90].map(Asker::of).into());
             }

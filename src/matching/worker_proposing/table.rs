@@ -43,15 +43,14 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub fn of(index: &Index, threads: usize) -> Self {
+    pub fn of(index: &Index, seats: &Seats, threads: usize) -> Self {
         let workers = index.problem.workers.len();
+        let places = 0..index.places.len() as u32;
         Self {
             offers: vec![Vec::new(); workers],
             may_ask: vec![false; workers],
             line: Line::of(index, threads),
-            claims: Claims::of(
-                (0..index.places.len() as u32).map(|place| index.post(place).openings),
-            ),
+            claims: Claims::of(places.map(|place| seats.count(place).1 as u32)),
             proposals: 0,
         }
     }
@@ -70,10 +69,10 @@ impl Table {
         scratch: &mut Scratch,
         Asked { batch, hands }: Asked,
     ) -> Vec<Asker> {
-        for (question, hand) in batch.iter().zip(hands) {
-            self.take(question.worker, hand);
+        for (asker, hand) in batch.iter().zip(hands) {
+            self.take(asker.worker, hand);
         }
-        let free = batch.iter().rev().map(|question| question.worker).collect();
+        let free = batch.iter().rev().map(|asker| asker.worker).collect();
         let again = self.propose_all(index, seats, free);
         let waiting = self.waiting(seats, &batch).count();
         let served = batch.len() - waiting;
@@ -82,15 +81,15 @@ impl Table {
         }
         let turns: HashMap<u32, usize> = self.waiting(seats, &batch).collect();
         let (mut at_once, again): (Vec<Asker>, _) =
-            again.into_iter().partition(|question| turns.contains_key(&question.worker));
-        at_once.sort_unstable_by_key(|question| Reverse(turns[&question.worker]));
+            again.into_iter().partition(|asker| turns.contains_key(&asker.worker));
+        at_once.sort_unstable_by_key(|asker| Reverse(turns[&asker.worker]));
         self.ask_at_once(index, seats, scratch, at_once);
         again
     }
 
     /// Those of a batch who hold nothing and may ask again, with their turns in it.
     fn waiting(&self, seats: &Seats, batch: &[Asker]) -> impl Iterator<Item = (u32, usize)> {
-        let workers = batch.iter().map(|question| question.worker).zip(0..);
+        let workers = batch.iter().map(|asker| asker.worker).zip(0..);
         workers.filter(|(w, _)| self.may_ask[*w as usize] && seats.place_of(*w).is_none())
     }
 

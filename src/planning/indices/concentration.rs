@@ -104,7 +104,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: plants thrown at the cities by size have γ = 0 on average: the index's own
         /// definition. Method: the exact mean over all placements of three plants in two cities.
         #[test]

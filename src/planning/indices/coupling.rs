@@ -75,7 +75,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: ranges, D = √(CT), symmetry, and no subsystem's growth lowers the degree.
         #[test]
         fn laws(a in 0.001..1.0_f64, b in 0.001..1.0_f64, c in 0.001..1.0_f64) {

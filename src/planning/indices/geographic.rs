@@ -300,7 +300,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(64))]
+        #![proptest_config(crate::seeded::cases(64))]
         /// Goal: the search ends at the maximum: seekers are kept, none is negative, the gap is
         /// closed, and no random allocation hires more. Method: random cities on a line.
         #[test]

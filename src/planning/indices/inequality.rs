@@ -277,7 +277,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: between and within sum to the total and neither is negative; Gini keeps its
         /// range and its definition; no index depends on units of weight or value, nor on whether
         /// a city is written as one or as two halves. Method: random points in random groups.

@@ -120,7 +120,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: ranges hold, and mirrored moves mirror the city's effectiveness and leave the
         /// system's. Method: random moves.
         #[test]

@@ -160,7 +160,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: the index lies in 0..1, does not depend on the units, rises (never falls)
         /// with refinement, and is 0 where shares are proportional. Method: random cells.
         #[test]

@@ -61,14 +61,3 @@ fn assert_near(found: super::figure::Value, golden: f64, tolerance: f64) {
     let found = found.expect("a value");
     assert!((found - golden).abs() <= tolerance, "{found}, and it should be {golden}");
 }
-
-/// So many cases, the same ones in every run; `PROPTEST_RNG_SEED` gives others.
-#[cfg(test)]
-fn seeded(cases: u32) -> proptest::test_runner::Config {
-    use proptest::test_runner::{Config, RngSeed};
-    let mut config = Config { cases, failure_persistence: None, ..Config::default() };
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(1);
-    }
-    config
-}

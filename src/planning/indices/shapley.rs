@@ -32,7 +32,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: Shapley's axioms: parts sum to the total; a switch that does nothing gets
         /// nothing; who is exchangeable gets the same; the six orders' mean.
         #[test]

@@ -165,7 +165,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: the exponent does not depend on the unit of size, and goes as 1/k where sizes
         /// are raised to k; experienced density is at least the density.
         #[test]

@@ -220,7 +220,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(super::super::seeded(256))]
+        #![proptest_config(crate::seeded::cases(256))]
         /// Goal: the mean quotient of a sector, weighted by city size, is 1; ranges hold; units do
         /// not matter; order of sectors neither. Method: random tables.
         #[test]
