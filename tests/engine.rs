@@ -13,6 +13,7 @@ use gale::matching::{
     Binding, CapSet, Control, Counters, Cutoff, Engine, Error, Kernels, Matching, Means, Problem,
     certify, certify_with, choose, clear, clear_with, cutoffs, matching_hash,
 };
+use std::sync::Arc;
 use std::time::Instant;
 
 fn run(problem: &Problem, side: Side) -> Matching {
@@ -262,6 +263,27 @@ fn who_asks_is_told_what_is_full() {
     assert_eq!(cleared.matching.pairs().count(), 100);
     let queries = cleared.counters.queries;
     assert!(queries <= 2_500, "{queries} queries of 2,000 workers");
+}
+
+/// Goal: where living is so dear that many salaries are worth the same, the best of them are found
+/// all the same. Method: two lists of requirements, for each one vacancy that pays what workers
+/// ask for at least, and three hundred that pay a little less.
+#[test]
+fn salaries_worth_the_same_differ() {
+    let (least, mut number) = (50_002, 0..);
+    let mut problem = of_one_skill(10, 602, |vacancy| {
+        let number: u32 = number.next().unwrap_or(0);
+        vacancy.salary = if number < 2 { least } else { least - 1 };
+        vacancy.requirements[0].desired_level = if number % 2 == 0 { 100 } else { 50 };
+    });
+    // A thousand a year more is worth 1 more.
+    Arc::make_mut(&mut problem.geography).cities[0].cost_of_living = 1_000_000;
+    for seeker in &mut problem.workers {
+        Arc::make_mut(&mut seeker.worker).reservation_salary = least;
+    }
+    let matching = run(&problem, Side::Worker);
+    assert_eq!(matching.pairs().count(), 2);
+    assert_eq!(matching, Twin::of(&problem).worker_proposing());
 }
 
 /// One city, workers who have one skill at any level, and vacancies that ask for it and take

@@ -20,6 +20,7 @@ use super::crew::join;
 use super::fitting::{AskList, Consing, Fitting, Kind};
 use super::kernels::{Kernels, LANES, prefetch};
 use super::key::{Key, Ranks, inverse};
+use super::pay_order::PayOrder;
 use super::rankings::Rankings;
 use super::screens::{Numbering, Screens};
 use super::{Means, Post, Problem};
@@ -86,6 +87,8 @@ pub(super) struct Top {
     pub real: i64,
     /// And the least.
     pub bottom: i64,
+    /// How many places of the city pay more; or of all cities, in the parade.
+    pub before: u32,
     pub city: CityIx,
     pub block: u32,
 }
@@ -94,6 +97,8 @@ pub(super) struct Top {
 pub(super) struct Quarter {
     /// Highest salary first.
     pub cells: Range<u32>,
+    /// All places of the cells.
+    pub places: Range<u32>,
     /// Which of them could take a worker of given levels.
     pub screens: Screens,
     /// What is behind each of the screens at best.
@@ -119,6 +124,9 @@ pub(super) struct Layout {
     pub rankings: Rankings,
     pub numbering: Numbering,
     pub places: Vec<Place>,
+    /// The places of each city, and all of them, in the order of what they pay.
+    pub pay_in_cities: PayOrder,
+    pub pay_in_all: PayOrder,
     /// By vacancy number: its place.
     pub place_of: Vec<u32>,
     /// The hierarchy.
@@ -182,6 +190,8 @@ impl Layout {
             rankings: Rankings::of(problem, &place_of),
             numbering,
             places: rows.iter().map(Row::place).collect(),
+            pay_in_cities: PayOrder::default(),
+            pay_in_all: PayOrder::default(),
             place_of,
             cells: Vec::new(),
             quarters: Vec::new(),
@@ -189,6 +199,7 @@ impl Layout {
             skills,
         };
         let lists = layout.build_cells(&rows);
+        layout.order_by_pay(threads);
         layout.build_quarters(problem.geography.cities.len(), &lists);
         layout.build_parade();
         layout
@@ -265,10 +276,26 @@ impl Layout {
         lists
     }
 
+    fn order_by_pay(&mut self, threads: usize) {
+        let Self { places, cells, .. } = &*self;
+        let end = |cells: &[Cell]| cells.last().map_or(0, |cell| cell.places.end);
+        let cities = cells.chunk_by(|a, b| a.city == b.city);
+        let cities = cities.map(|cells| cells[0].places.start..end(cells));
+        (self.pay_in_cities, self.pay_in_all) = join(
+            threads,
+            || PayOrder::within(cities, places),
+            || PayOrder::within(std::iter::once(0..end(cells)), places),
+        );
+    }
+
     fn build_parade(&mut self) {
-        self.parade =
-            self.quarters.iter().flat_map(|quarter| quarter.tops.iter().copied()).collect();
-        self.parade.sort_by_key(|top| (Reverse(top.real), top.city, top.block));
+        let Self { places, pay_in_all, .. } = &*self;
+        let all = 0..places.len() as u32;
+        let tops = self.quarters.iter().flat_map(|quarter| quarter.tops.iter().copied());
+        let before = |top: Top| Top { before: pay_in_all.before(&all, places, top.real), ..top };
+        let mut parade: Vec<Top> = tops.map(before).collect();
+        parade.sort_by_key(|top| (Reverse(top.real), top.city, top.block));
+        self.parade = parade;
     }
 
     fn build_quarters(&mut self, cities: usize, lists: &[AskList]) {
@@ -279,6 +306,8 @@ impl Layout {
                 next += 1;
             }
             let screens = Screens::of(&self.numbering, &self.fitting, &lists[start..next]);
+            let end = |cells: &[Cell]| cells.last().map_or(0, |cell| cell.places.end);
+            let places = end(&self.cells[..start])..end(&self.cells[..next]);
             let blocks = self.cells[start..next].chunks(LANES).enumerate();
             let tops = blocks.map(|(block, cells)| Top {
                 real: cells[0].top_real,
@@ -287,6 +316,7 @@ impl Layout {
                     .map(|cell| self.places[cell.places.end as usize - 1].real)
                     .min()
                     .unwrap_or(i64::MIN),
+                before: self.pay_in_cities.before(&places, &self.places, cells[0].top_real),
                 city: CityIx::from_offset(city),
                 block: block as u32,
             });
@@ -294,7 +324,15 @@ impl Layout {
             let cells = start as u32..next as u32;
             let (late, late_screens) = Default::default();
             let late_top = i64::MIN;
-            self.quarters.push(Quarter { cells, screens, tops, late, late_screens, late_top });
+            self.quarters.push(Quarter {
+                cells,
+                places,
+                screens,
+                tops,
+                late,
+                late_screens,
+                late_top,
+            });
         }
     }
 }

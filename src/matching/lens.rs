@@ -7,15 +7,18 @@
 //! built in. Meanwhile cutoffs stand still.
 
 use super::demand::Question;
+use super::found::Found;
 use super::index::{Cell, Index, Sight, Top};
 use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
 use super::key::Key;
 use super::moves::Moves;
+use super::pay_order::PayOrder;
 use super::screens::{Screens, Shift, Stakes, bar, fit_of, pay};
 use super::standing::Standing;
 use crate::domain::limits::FIT_MAX;
 use crate::domain::{CityIx, Mobility};
 use crate::mutants;
+use std::ops::Range;
 
 /// Those who look at a city from which on it pays to share what is seen.
 const SHARED_MIN: u32 = 3;
@@ -84,41 +87,14 @@ pub(super) struct View {
     looked_through: usize,
     /// Cells that may have something, and the bounds on the fit.
     cells: Vec<(u32, u32)>,
-    /// Places found there, of which others yet to be found may pay more.
-    found: Vec<Found>,
-    /// Places to be shown next, the best last.
-    ripe: Vec<Found>,
+    /// The turn of the first place in the order of pay.
+    start: u32,
+    /// Turns of places found there, from then on, that are not shown yet.
+    found: Found,
     /// Best real salary first.
     shown: Vec<Sight>,
     screens: Screens,
     ends: Vec<Ends>,
-}
-
-/// A place that could take somebody, with its bar. The best real salary comes last; all in one
-/// number, which is compared without a branch.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Found(u128);
-
-impl Found {
-    fn new(real: i64, place: u32, city: CityIx, bar: u16) -> Self {
-        let real = (real as u64) ^ (1 << 63);
-        let rest = u64::from(!place) << 32 | u64::from(city.0) << 16 | u64::from(bar);
-        Self(u128::from(real) << 64 | u128::from(rest))
-    }
-
-    fn real(self) -> i64 {
-        ((self.0 >> 64) as u64 ^ (1 << 63)) as i64
-    }
-
-    fn sight<S: Standing>(self, index: &Index, standing: &S) -> Sight {
-        let (place, city) = (!((self.0 >> 32) as u32), CityIx((self.0 >> 16) as u16));
-        let own = standing.own(place..place + 1)[0];
-        Sight::of(place, &index.places[place as usize], city, own)
-    }
-
-    fn bar(self) -> u16 {
-        self.0 as u16
-    }
 }
 
 /// What the places behind a screen pay.
@@ -174,7 +150,11 @@ impl Lens {
             if crowd.lookers >= SHARED_MIN {
                 let is_all = *at as usize + 1 == self.views.len();
                 let city = (!is_all).then(|| CityIx::from_offset(*at as usize));
-                self.views[*at as usize] = Some(Box::new(View::of(city, crowd)));
+                let turns = match city {
+                    Some(city) => index.quarters[city.at()].places.clone(),
+                    None => 0..index.pay_in_all.len(),
+                };
+                self.views[*at as usize] = Some(Box::new(View::of(city, turns, crowd)));
             }
         }
     }
@@ -225,14 +205,15 @@ impl Lens {
 }
 
 impl View {
-    fn of(city: Option<CityIx>, crowd: Crowd) -> Self {
+    /// Of a city, or all, whose places have these turns in the order of pay.
+    fn of(city: Option<CityIx>, turns: Range<u32>, crowd: Crowd) -> Self {
         Self {
             city,
             crowd,
             looked_through: 0,
             cells: Vec::new(),
-            found: Vec::new(),
-            ripe: Vec::new(),
+            start: turns.start,
+            found: Found::among(turns.len()),
             shown: Vec::new(),
             screens: Screens::default(),
             ends: Vec::new(),
@@ -265,8 +246,21 @@ impl View {
     #[inline]
     pub fn top_real(&self, index: &Index, screen: usize) -> Option<i64> {
         let shown = self.ends.get(screen).map(|ends| ends.top_real);
-        let ripe = || self.ripe.last().map(|found| found.real());
-        shown.or_else(ripe).or_else(|| self.unseen(index))
+        let ripe = || Some(index.places[self.place(index, self.found.first()?) as usize].real);
+        shown.or_else(ripe).or_else(|| Some(self.unseen(index)?.real))
+    }
+
+    /// The order in which it shows places.
+    fn order<'i>(&self, index: &'i Index) -> &'i PayOrder {
+        match self.city {
+            Some(_) => &index.pay_in_cities,
+            None => &index.pay_in_all,
+        }
+    }
+
+    /// The place that was found with that turn.
+    fn place(&self, index: &Index, turn: u32) -> u32 {
+        self.order(index).place(self.start + turn)
     }
 
     /// The screens of the index to look through, the best first.
@@ -277,18 +271,18 @@ impl View {
         }
     }
 
-    /// The best real salary behind screens that have not been looked through.
-    fn unseen(&self, index: &Index) -> Option<i64> {
-        self.tops(index).get(self.looked_through).map(|top| top.real)
+    /// The best of the screens that have not been looked through.
+    fn unseen<'i>(&self, index: &'i Index) -> Option<&'i Top> {
+        self.tops(index).get(self.looked_through)
     }
 
     /// Shows so much that there is something behind screen number `screen`; false if nothing is.
     pub fn reaches<S: Standing>(&mut self, index: &Index, standing: &S, screen: usize) -> bool {
         while screen >= self.ends.len() {
-            if self.ripe.len() < LANES {
+            if self.found.ripe() < LANES {
                 self.look_further(index, standing);
             }
-            if self.ripe.is_empty() {
+            if self.found.ripe() == 0 {
                 return false;
             }
             self.show(index, standing);
@@ -300,7 +294,7 @@ impl View {
     fn look_further<S: Standing>(&mut self, index: &Index, standing: &S) {
         let tops = self.tops(index);
         let mut step = STEP.max(self.looked_through / STEP_ONE_IN);
-        while self.ripe.len() < LANES && self.looked_through < tops.len() {
+        while self.found.ripe() < LANES && self.looked_through < tops.len() {
             let end = tops.len().min(self.looked_through + step);
             for at in self.looked_through..end {
                 let top = &tops[at];
@@ -313,7 +307,9 @@ impl View {
             }
             self.looked_through = end;
             self.look_at_cells(index, standing);
-            self.ripen(index);
+            // Whatever pays more than what has not been looked through has been found.
+            let end = self.unseen(index).map_or(self.found.len(), |top| top.before);
+            self.found.ripen(end);
             step *= 2;
         }
     }
@@ -336,8 +332,8 @@ impl View {
     /// goes next, and takes no branches on what it waits for.
     fn look_at_cells<S: Standing>(&mut self, index: &Index, standing: &S) {
         let mut cells = std::mem::take(&mut self.cells);
-        let best =
-            |fit: u32| Key::new(index.terms().score(fit, 0, self.crowd.local), self.crowd.rank);
+        let Crowd { local, rank, .. } = self.crowd;
+        let best = |fit| Key::new(index.terms().score(fit, 0, local), rank);
         let mut open = 0;
         for at in 0..cells.len() {
             if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {
@@ -348,58 +344,96 @@ impl View {
             open += usize::from(best(fit) > standing.cell_floor(cell));
         }
         cells.truncate(open);
+        let turns = self.order(index).turns();
         for (at, (cell, fit)) in cells.iter().enumerate() {
             if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {
                 prefetch(&index.cells, *ahead as usize);
             }
             if let Some((ahead, _)) = cells.get(at + AHEAD) {
                 let places = &index.cells[*ahead as usize].places;
-                prefetch(&index.places, places.start as usize);
-                prefetch(&index.places, places.end as usize - 1);
-                standing.expect(places.start);
+                for place in [places.start, places.end - 1] {
+                    prefetch(turns, place as usize);
+                    standing.expect(place);
+                }
             }
-            let cell = &index.cells[*cell as usize];
-            find(&mut self.found, cell, index, standing, best(*fit), self.crowd.top);
+            self.find(index, standing, turns, &index.cells[*cell as usize], best(*fit));
         }
         cells.clear();
         self.cells = cells;
     }
 
-    /// What has been found can be shown if nothing that pays more can come.
-    fn ripen(&mut self, index: &Index) {
-        let unseen = self.unseen(index);
-        let mut hidden = 0;
-        for at in 0..self.found.len() {
-            let hides = unseen.is_some_and(|unseen| self.found[at].real() < unseen);
-            self.found.swap(hidden, at);
-            hidden += usize::from(hides);
+    /// Notes the places of a cell that take somebody with that key and pay no more than anybody
+    /// is to find.
+    fn find<S: Standing>(
+        &mut self,
+        index: &Index,
+        standing: &S,
+        turns: &[u32],
+        cell: &Cell,
+        best: Key,
+    ) {
+        // What is full around the city refuses with it.
+        if best < standing.city_bar(index, cell.city).key && !mutants::active("full-city-unseen") {
+            return;
         }
-        self.found[hidden..].sort_unstable();
-        // What was ripe before pays more.
-        self.ripe.splice(..0, self.found.drain(hidden..));
+        let mut places = cell.places.clone();
+        if cell.top_real > self.crowd.top {
+            let inside = &index.places[places.start as usize..places.end as usize];
+            places.start += inside.partition_point(|at| at.real > self.crowd.top) as u32;
+        }
+        let turns = &turns[places.start as usize..places.end as usize];
+        for (own, turn) in standing.own(places).iter().zip(turns) {
+            self.found.note(turn - self.start, best > *own);
+        }
     }
 
     /// Shows one screen more.
     fn show<S: Standing>(&mut self, index: &Index, standing: &S) {
         let start = self.shown.len();
-        let best = self.ripe.len().saturating_sub(LANES);
-        for found in self.ripe[best..].iter().rev() {
-            let sight = found.sight(index, standing);
+        let mut places = [0; LANES];
+        let mut len = 0;
+        while let Some(turn) = (len < LANES).then(|| self.found.take()).flatten() {
+            places[len] = self.place(index, turn);
+            prefetch(&index.places, places[len] as usize);
+            standing.expect(places[len]);
+            len += 1;
+        }
+        for place in places[..len].iter().filter(|_| self.city.is_none()) {
+            prefetch(&index.cells, index.places[*place as usize].cell as usize);
+        }
+        for place in &places[..len] {
+            let sight = self.sight_of(index, standing, *place);
             index.fitting.expect(sight.profile);
             self.shown.push(sight);
         }
         let alike = &self.shown[start..];
         let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
         self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
-        let (ends, whole) = (Ends::of(alike), index.terms().fit_worth(FIT_MAX));
-        let mut stakes = Stakes::NONE;
-        for (lane, found) in self.ripe.drain(best..).rev().enumerate() {
-            stakes.bars[lane] = found.bar();
-            stakes.pays[lane] = pay(found.real() - ends.bottom_real, whole);
-        }
-        self.screens.stake(stakes);
+        let ends = Ends::of(alike);
+        self.screens.stake(stakes(index, standing, alike, &ends));
         self.ends.push(ends);
     }
+
+    fn sight_of<S: Standing>(&self, index: &Index, standing: &S, place: u32) -> Sight {
+        let city = self.city.unwrap_or_else(|| index.city(place));
+        let own = standing.own(place..place + 1)[0];
+        Sight::of(place, &index.places[place as usize], city, own)
+    }
+}
+
+/// What is at stake behind a screen.
+fn stakes<S: Standing>(index: &Index, standing: &S, sights: &[Sight], ends: &Ends) -> Stakes {
+    let (mut stakes, whole) = (Stakes::NONE, index.terms().fit_worth(FIT_MAX));
+    let unfair = 600 * u16::from(mutants::active("bar-too-high"));
+    for (lane, sight) in sights.iter().enumerate() {
+        let set = match mutants::active("full-city-unseen") {
+            false => standing.city_bar(index, sight.city).key,
+            true => Key::NONE,
+        };
+        stakes.bars[lane] = bar(sight.own.max(set).score()).saturating_add(unfair);
+        stakes.pays[lane] = pay(sight.real - ends.bottom_real, whole);
+    }
+    stakes
 }
 
 impl Ends {
@@ -412,34 +446,6 @@ impl Ends {
     }
 }
 
-/// Adds the places of a cell that take somebody with that key and pay no more than `top`.
-fn find<S: Standing>(
-    found: &mut Vec<Found>,
-    cell: &Cell,
-    index: &Index,
-    standing: &S,
-    best: Key,
-    top: i64,
-) {
-    let Cell { places, city, .. } = cell;
-    let inside = &index.places[places.start as usize..places.end as usize];
-    let own = standing.own(places.clone());
-    // What is full around the city refuses with it.
-    let set = match mutants::active("full-city-unseen") {
-        false => standing.city_bar(index, *city).key,
-        true => Key::NONE,
-    };
-    let unfair = 600 * u16::from(mutants::active("bar-too-high"));
-    let sights = places.clone().zip(inside).zip(own).map(|((place, at), own)| {
-        let bar = bar(own.max(&set).score()).saturating_add(unfair);
-        (Found::new(at.real, place, *city, bar), best > *own && best >= set && at.real <= top)
-    });
-    for (sight, opens) in sights {
-        found.push(sight);
-        found.truncate(found.len() - usize::from(!opens));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,7 +454,7 @@ mod tests {
     /// and not one too low. Method: every border between screens.
     #[test]
     fn first_screen_that_pays_little_enough() {
-        let mut view = View::of(None, Crowd::NOBODY);
+        let mut view = View::of(None, 0..0, Crowd::NOBODY);
         for bottom_real in [90, 70, 70, 40] {
             let (top_salary, top_real) = (bottom_real + 9, bottom_real + 9);
             view.ends.push(Ends { top_salary, top_real, bottom_real });
