@@ -213,7 +213,7 @@ struct Drawn {
 
 impl Drawn {
     fn of(count: usize, draw: impl Fn(u32) -> Draw) -> Self {
-        let drawn = sorted(count, |number| draw(number as u32));
+        let drawn = in_order_of_draw(count, &draw);
         let shift = (count as u32).leading_zeros().min(31);
         let mut all = Self {
             rank_of: vec![0; count],
@@ -289,6 +289,16 @@ impl Drawn {
     }
 }
 
+/// The numbers below `count`, best draw first.
+fn in_order_of_draw(count: usize, draw: impl Fn(u32) -> Draw) -> Vec<u32> {
+    let mut drawn: Vec<(u64, u32)> = (0..count as u32).map(|i| (draw(i).0, i)).collect();
+    drawn.sort_unstable();
+    // Ids are seldom needed, and would be most of what is sorted.
+    let alike = drawn.chunk_by_mut(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);
+    alike.for_each(|alike| alike.sort_unstable_by_key(|(_, i)| draw(*i)));
+    drawn.into_iter().map(|(_, i)| i).collect()
+}
+
 /// The rank of the one drawn at place `at`.
 #[inline]
 fn rank_of(at: usize, shift: u32) -> u32 {
@@ -319,6 +329,14 @@ pub(super) fn inverse(permutation: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: who draws the same number as others comes before those with greater ids.
+    #[test]
+    fn ids_decide_between_equal_draws() {
+        let draws = [(7, 3), (5, 9), (7, 1), (5, 2), (7, 2), (1, 8)];
+        let draw = |i: u32| (draws[i as usize].0, [draws[i as usize].1; 16]);
+        assert_eq!(in_order_of_draw(draws.len(), draw), [5, 3, 1, 2, 4, 0]);
+    }
 
     /// Goal: the packed order is (score desc, rank asc), and its ends stay beyond everyone.
     #[test]

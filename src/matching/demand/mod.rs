@@ -205,13 +205,13 @@ pub(super) fn demand_together<S: Standing, T>(
     scratch: &mut Scratch,
     group: &[Question],
     room: impl Fn(&Question) -> usize,
-    made_of: impl Fn(&Menu) -> T,
+    made_of: impl Fn(&Question, &Menu) -> T,
 ) -> Vec<T> {
     scratch.focus(index, group);
     let mut menu = Menu::new();
     let answer = |question: &Question| {
         demand(index, standing, scratch, *question, room(question), &mut menu);
-        made_of(&menu)
+        made_of(question, &menu)
     };
     let answers = group.iter().map(answer).collect();
     scratch.blur();

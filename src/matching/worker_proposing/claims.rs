@@ -18,6 +18,8 @@ pub(super) struct Claims {
     first: Vec<u32>,
     /// Of each place as many as it has openings, the best of all who have lined up, worst first.
     keys: Vec<Key>,
+    /// The worst of them, once there are as many: read much more often than all.
+    bars: Vec<Key>,
 }
 
 impl Claims {
@@ -29,15 +31,14 @@ impl Claims {
             end += if openings <= OPENINGS_MAX { openings } else { 0 };
             first.push(end);
         }
-        Self { first, keys: vec![Key::NONE; end as usize] }
+        let bars = vec![Key::NONE; first.len() - 1];
+        Self { first, keys: vec![Key::NONE; end as usize], bars }
     }
 
     /// Whether enough have lined up who are better.
     #[inline]
     pub fn refuse(&self, place: u32, key: Key) -> bool {
-        let keys = &self.keys[self.range(place)];
-        let least = if mutants::active("one-claim-is-enough") { keys.last() } else { keys.first() };
-        least.is_some_and(|least| *least > key)
+        self.bars[place as usize] > key
     }
 
     /// Notes somebody who lines up.
@@ -50,12 +51,20 @@ impl Claims {
         if better > 0 && keys.get(better) != Some(&key) {
             keys[..better].rotate_left(1);
             keys[better - 1] = key;
+            let one = mutants::active("one-claim-is-enough");
+            self.bars[place as usize] = keys[if one { keys.len() - 1 } else { 0 }];
         }
     }
 
-    /// Somebody may line up for a place soon.
+    /// Somebody may want to line up for a place soon.
     #[inline]
     pub fn expect(&self, place: u32) {
+        prefetch(&self.bars, place as usize);
+    }
+
+    /// Somebody will.
+    #[inline]
+    pub fn expect_note(&self, place: u32) {
         prefetch(&self.keys, self.first[place as usize] as usize);
     }
 

@@ -50,6 +50,7 @@ pub(super) fn room(index: &Index, question: &Question) -> usize {
 /// What a worker holds of a menu: the offer that she has taken, if any, and those that she has
 /// not made use of, the best last.
 pub(super) struct Hand {
+    pub worker: u32,
     pub offers: Vec<Kept>,
     /// Whether there may be more than she has kept.
     pub may_ask: bool,
@@ -63,10 +64,10 @@ pub(super) struct Kept {
 }
 
 impl Hand {
-    pub fn of(menu: &Menu) -> Self {
+    pub fn of(question: &Question, menu: &Menu) -> Self {
         let kept = |offer: Offer| Kept { place: offer.place, score: offer.key.score() as i32 };
         let may_ask = menu.is_full() && !mutants::active("menu-never-refilled");
-        Self { offers: menu.offers().rev().map(kept).collect(), may_ask }
+        Self { worker: question.worker, offers: menu.offers().rev().map(kept).collect(), may_ask }
     }
 }
 

@@ -25,12 +25,7 @@ use super::index::Index;
 use hand::{Asker, Hand, room};
 pub(super) use queue::order;
 use queue::{Queue, first_far, groups, near};
-use std::cmp::Reverse;
-use table::{Asked, Table};
-
-/// Groups of fewer stay in their order, home by home, so that each finds in the caches what the
-/// one before has read.
-const LARGE: usize = 64;
+use table::Table;
 
 /// Workers ask in batches: all of a batch against the same cutoffs, on as many threads
 /// as there are, and each keeps the best few offers. Then they propose, one after the
@@ -55,24 +50,23 @@ pub(super) fn run(engine: &mut Engine, control: &Control, threads: usize) -> Res
     let glance = Glance::at(index, seats);
     let (done, desks) = with_crew(&clerk, glance, threads, |crew| {
         let mut queue = Queue::of(order, first_far);
-        let mut asked = Asked::default();
-        loop {
+        let next = |queue: &mut Queue| {
             let (batch, newcomers) = queue.next();
-            if batch.is_empty() && asked.batch.is_empty() {
-                return Ok(());
-            }
-            // The largest first, so that no thread is left with one at the end.
-            let mut groups = groups(&crafts, &batch);
-            groups.sort_by_key(|group| Reverse(group.len() / LARGE));
-            let batch = groups.concat();
-            let (hands, again) = crew.ask_meanwhile(groups, |scratch| {
-                table.settle(index, seats, scratch, std::mem::take(&mut asked))
+            (groups(&crafts, &batch), newcomers)
+        };
+        let (mut groups, mut newcomers) = next(&mut queue);
+        let mut hands = Vec::new();
+        while !groups.is_empty() || !hands.is_empty() {
+            // Whatever can be is done while others ask.
+            let (told, (next_groups, next_newcomers)) = crew.ask_meanwhile(groups, |scratch| {
+                queue.come_again(table.settle(index, seats, scratch, hands));
+                next(&mut queue)
             });
-            queue.come_again(again);
-            asked = Asked { batch, hands: hands.into_iter().flatten().collect() };
             crew.state().0.look_again(index, seats);
             control.advance(newcomers)?;
+            (hands, groups, newcomers) = (told, next_groups, next_newcomers);
         }
+        Ok(())
     });
     seats.watch_no_more();
     if done.is_ok() {

@@ -7,6 +7,7 @@ use super::super::index::Index;
 use super::super::key::inverse;
 use super::hand::Asker;
 use crate::domain::{Mobility, Worker};
+use std::cmp::Reverse;
 use std::vec::IntoIter;
 
 /// Workers who ask at once, at most. In a larger batch more of them find that somebody of the
@@ -23,6 +24,9 @@ const FAR_ONE_IN: usize = 96;
 /// that threads share the work.
 const GROUP: usize = 4_096;
 const GROUP_ONE_IN: usize = 4;
+/// Groups of fewer stay in their order, home by home, so that each finds in the caches what the
+/// one before has read.
+const LARGE: usize = 64;
 /// Who looks at home alone and must ask again waits until one in so many of all workers must.
 const AGAIN_ONE_IN: usize = 10;
 /// Who looks farther waits until all have asked, and fewer than one in so many of all others
@@ -126,12 +130,15 @@ pub(super) fn first_far(problem: &Problem, order: &[u32]) -> u32 {
     order.partition_point(|w| *mobility(w) == Mobility::HomeOnly) as u32
 }
 
-/// Those of one craft who stand side by side.
+/// Those of one craft who stand side by side; the largest groups first, so that no thread is left
+/// with one at the end.
 pub(super) fn groups(crafts: &Crafts, batch: &[Asker]) -> Vec<Vec<Asker>> {
     let craft = |asker: &Asker| crafts.of_worker(asker.worker);
     let alike = batch.chunk_by(|a, b| craft(a) == craft(b));
     let group = (batch.len() / GROUP_ONE_IN).clamp(BATCH_MIN, GROUP);
-    alike.flat_map(|alike| alike.chunks(group)).map(<[_]>::to_vec).collect()
+    let mut groups: Vec<_> = alike.flat_map(|alike| alike.chunks(group)).collect();
+    groups.sort_by_key(|group| Reverse(group.len() / LARGE));
+    groups.into_iter().map(<[_]>::to_vec).collect()
 }
 
 /// All workers as `by` orders them, who is told the craft of each; alike ones by strength, the

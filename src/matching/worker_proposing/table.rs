@@ -25,13 +25,6 @@ const HANDFUL: usize = 16;
 /// So many of the offers of each are fetched.
 const AHEAD: usize = 6;
 
-/// A batch that has asked, and what each in it was told.
-#[derive(Default)]
-pub(super) struct Asked {
-    pub batch: Vec<Asker>,
-    pub hands: Vec<Hand>,
-}
-
 /// See the module.
 pub(super) struct Table {
     /// By worker: the offers of her hand, and whether she may ask for more.
@@ -67,12 +60,14 @@ impl Table {
         index: &Index,
         seats: &mut Seats,
         scratch: &mut Scratch,
-        Asked { batch, hands }: Asked,
+        hands: Vec<Vec<Hand>>,
     ) -> Vec<Asker> {
-        for (asker, hand) in batch.iter().zip(hands) {
-            self.take(asker.worker, hand);
+        let mut batch = Vec::new();
+        for hand in hands.into_iter().flatten() {
+            batch.push(hand.worker);
+            self.take(hand);
         }
-        let free = batch.iter().rev().map(|asker| asker.worker).collect();
+        let free = batch.iter().rev().copied().collect();
         let again = self.propose_all(index, seats, free);
         let waiting = self.waiting(seats, &batch).count();
         let served = batch.len() - waiting;
@@ -88,8 +83,8 @@ impl Table {
     }
 
     /// Those of a batch who hold nothing and may ask again, with their turns in it.
-    fn waiting(&self, seats: &Seats, batch: &[Asker]) -> impl Iterator<Item = (u32, usize)> {
-        let workers = batch.iter().map(|asker| asker.worker).zip(0..);
+    fn waiting(&self, seats: &Seats, batch: &[u32]) -> impl Iterator<Item = (u32, usize)> {
+        let workers = batch.iter().copied().zip(0..);
         workers.filter(|(w, _)| self.may_ask[*w as usize] && seats.place_of(*w).is_none())
     }
 
@@ -106,7 +101,7 @@ impl Table {
         while let Some(asker) = askers.pop() {
             let question = asker.question(index);
             demand(index, seats, scratch, question, room(index, &question), &mut menu);
-            self.take(question.worker, Hand::of(&menu));
+            self.take(Hand::of(&question, &menu));
             let best = self.best(index, question.worker);
             let displaced = best.and_then(|best| self.propose(index, seats, best));
             askers.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
@@ -149,9 +144,16 @@ impl Table {
             prefetch(kept, kept.len().saturating_sub(1));
         }
         for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
-            seats.expect(kept.place);
-            self.line.expect(kept.place);
             self.claims.expect(kept.place);
+        }
+        for w in workers {
+            let mut offers = self.offers[*w as usize].iter().rev();
+            let next = offers.find(|kept| !self.claims.refuse(kept.place, kept.key(index, *w)));
+            if let Some(kept) = next {
+                seats.expect(kept.place);
+                self.line.expect(kept.place);
+                self.claims.expect_note(kept.place);
+            }
         }
     }
 
@@ -163,9 +165,9 @@ impl Table {
         })
     }
 
-    fn take(&mut self, w: u32, hand: Hand) {
-        self.offers[w as usize] = hand.offers;
-        self.may_ask[w as usize] = hand.may_ask;
+    fn take(&mut self, hand: Hand) {
+        let at = hand.worker as usize;
+        (self.offers[at], self.may_ask[at]) = (hand.offers, hand.may_ask);
     }
 
     /// What she would propose, of what she holds in her hand.
@@ -179,7 +181,7 @@ impl Table {
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Asker> {
         let mut last = None;
         while let Some(best) = self.best(index, w) {
-            if seats.takes(index, best.place, best.key) && !self.claims.refuse(best.place, best.key)
+            if !self.claims.refuse(best.place, best.key) && seats.takes(index, best.place, best.key)
             {
                 self.claims.note(best.place, best.key);
                 self.line.push(best);
