@@ -109,6 +109,16 @@ impl Kernels {
     }
 }
 
+/// The lanes whose bits are set, in their order.
+#[inline(always)]
+pub(super) fn lanes(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lane = (bits != 0).then_some(bits.trailing_zeros() as usize);
+        bits &= bits.wrapping_sub(1);
+        lane
+    })
+}
+
 /// Tells the processor that an element will be read soon.
 #[inline(always)]
 pub(super) fn prefetch<T>(slice: &[T], at: usize) {

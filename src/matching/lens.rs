@@ -9,7 +9,7 @@
 use super::demand::Question;
 use super::found::Found;
 use super::index::{Cell, Index, Sight, Top};
-use super::kernels::{Bounds, LANES, Levels, SKILLS, prefetch};
+use super::kernels::{Bounds, LANES, Levels, SKILLS, lanes, prefetch};
 use super::key::Key;
 use super::moves::Moves;
 use super::pay_order::PayOrder;
@@ -302,7 +302,7 @@ impl View {
                     index.quarters[ahead.city.at()].screens.expect(ahead.block as usize);
                 }
                 if top.bottom <= self.crowd.top {
-                    self.look_through(index, top);
+                    self.look_through(index, standing, top);
                 }
             }
             self.looked_through = end;
@@ -315,16 +315,15 @@ impl View {
     }
 
     /// Notes the cells behind a screen that could take the best.
-    fn look_through(&mut self, index: &Index, top: &Top) {
+    fn look_through<S: Standing>(&mut self, index: &Index, standing: &S, top: &Top) {
         let (quarter, block) = (&index.quarters[top.city.at()], top.block as usize);
         let mut bounds = Bounds([0; LANES]);
         let (screens, best) = (&quarter.screens, &self.crowd.ceiling);
-        let mut passed = screens.screen(block, index.kernels, best, &mut bounds, Shift::NONE);
-        while passed != 0 {
-            let lane = passed.trailing_zeros();
-            passed &= passed - 1;
-            let cell = quarter.cells.start + (block * LANES) as u32 + lane;
-            self.cells.push((cell, fit_of(&bounds, lane as usize)));
+        let passed = screens.screen(block, index.kernels, best, &mut bounds, Shift::NONE);
+        for lane in lanes(passed) {
+            let cell = quarter.cells.start + (block * LANES + lane) as u32;
+            standing.expect_cell(cell);
+            self.cells.push((cell, fit_of(&bounds, lane)));
         }
     }
 
@@ -336,19 +335,14 @@ impl View {
         let best = |fit| Key::new(index.terms().score(fit, 0, local), rank);
         let mut open = 0;
         for at in 0..cells.len() {
-            if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {
-                standing.expect_cell(*ahead);
-            }
             cells.swap(open, at);
             let (cell, fit) = cells[open];
+            prefetch(&index.cells, cell as usize);
             open += usize::from(best(fit) > standing.cell_floor(cell));
         }
         cells.truncate(open);
         let turns = self.order(index).turns();
         for (at, (cell, fit)) in cells.iter().enumerate() {
-            if let Some((ahead, _)) = cells.get(at + 2 * AHEAD) {
-                prefetch(&index.cells, *ahead as usize);
-            }
             if let Some((ahead, _)) = cells.get(at + AHEAD) {
                 let places = &index.cells[*ahead as usize].places;
                 for place in [places.start, places.end - 1] {

@@ -9,7 +9,7 @@
 use super::crew::{Clerk, with_crew};
 use super::fitting::AskList;
 use super::index::{Index, NOWHERE};
-use super::kernels::{Bounds, LANES};
+use super::kernels::{Bounds, LANES, lanes};
 use super::key::{Bid, Key, Worth};
 use super::moves::Moves;
 use super::outcome::{Counters, Recruit};
@@ -396,14 +396,12 @@ impl<'e, 'p> Scan<'e, 'p> {
 
     fn open(&mut self, upper: u32, call: &Call, pool: Pool) {
         let bounds = &mut self.desk.bounds;
-        let (first, mut passed) = self.roster.screen_groups(upper, call, self.real, bounds);
-        while passed != 0 {
-            let lane = passed.trailing_zeros();
-            passed &= passed - 1;
-            let fit = fit_of(&self.desk.bounds, lane as usize);
+        let (first, passed) = self.roster.screen_groups(upper, call, self.real, bounds);
+        for lane in lanes(passed) {
+            let fit = fit_of(&self.desk.bounds, lane);
             let score = self.terms.score(fit, 0, pool == Pool::City);
             if self.could_be_wanted(score) {
-                self.desk.fronts.push(Front { score, group: first + lane, pool });
+                self.desk.fronts.push(Front { score, group: first + lane as u32, pool });
             }
         }
     }
@@ -416,18 +414,16 @@ impl<'e, 'p> Scan<'e, 'p> {
     fn search_group(&mut self, front: Front, call: &Call) {
         let Front { group, pool, .. } = front;
         let roster = self.roster;
-        let mut passed = roster.screen_people(group, call, self.real, &mut self.desk.bounds);
+        let passed = roster.screen_people(group, call, self.real, &mut self.desk.bounds);
         roster.expect_cards(group, passed);
-        while passed != 0 {
-            let lane = passed.trailing_zeros();
-            passed &= passed - 1;
+        for lane in lanes(passed) {
             let card = roster.card(group, lane);
             let local = card.home == self.vacancy.city;
             // Everybody stands in the pool of her home as well.
             if local && pool != Pool::City {
                 continue;
             }
-            let fit = fit_of(&self.desk.bounds, lane as usize);
+            let fit = fit_of(&self.desk.bounds, lane);
             let would_live_here = || {
                 let w = card.worker as usize;
                 self.index.problem.workers[w].worker.would_live_in(self.vacancy.city)
@@ -441,7 +437,7 @@ impl<'e, 'p> Scan<'e, 'p> {
     }
 
     /// One worker, from the cheapest reason to pass over her to the dearest.
-    fn evaluate(&mut self, group: u32, lane: u32, card: &Card, fit_bound: u32) {
+    fn evaluate(&mut self, group: u32, lane: usize, card: &Card, fit_bound: u32) {
         let (w, city, terms) = (card.worker, self.vacancy.city, self.terms);
         let move_cost = self.desk.moves.cost(city, card.home);
         let annual = terms.annual_cost(move_cost, card.cost_percent);

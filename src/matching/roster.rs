@@ -12,7 +12,7 @@ use super::crafts::craft;
 use super::crew::join;
 use super::fitting::{AskList, Fitting};
 use super::index::Index;
-use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS, prefetch, prefetch_all};
+use super::kernels::{Bounds, Bytes, Column, LANES, SKILLS, lanes, prefetch, prefetch_all};
 use super::screens::{Call, Numbering};
 use crate::domain::{CityIx, Mobility, SkillIx, Worker};
 use crate::mutants;
@@ -205,10 +205,9 @@ impl Roster {
 
     /// Lanes of a group, a bit for each, will be looked at.
     #[inline]
-    pub fn expect_cards(&self, group: u32, mut lanes: u64) {
-        while lanes != 0 {
-            let at = group as usize * LANES + lanes.trailing_zeros() as usize;
-            lanes &= lanes - 1;
+    pub fn expect_cards(&self, group: u32, passed: u64) {
+        for lane in lanes(passed) {
+            let at = group as usize * LANES + lane;
             prefetch(&self.cards, at);
             prefetch(&self.held, at);
         }
@@ -216,14 +215,14 @@ impl Roster {
 
     /// The worker in a lane of a group.
     #[inline]
-    pub fn card(&self, group: u32, lane: u32) -> &Card {
-        &self.cards[group as usize * LANES + lane as usize]
+    pub fn card(&self, group: u32, lane: usize) -> &Card {
+        &self.cards[group as usize * LANES + lane]
     }
 
     /// What the worker in a lane of a group holds is worth to her.
     #[inline]
-    pub fn held(&self, group: u32, lane: u32) -> i64 {
-        self.held[group as usize * LANES + lane as usize]
+    pub fn held(&self, group: u32, lane: usize) -> i64 {
+        self.held[group as usize * LANES + lane]
     }
 
     /// The fit of the worker in a lane to a list, if she is accepted.
@@ -233,7 +232,7 @@ impl Roster {
         index: &Index,
         list: &AskList,
         group: u32,
-        lane: u32,
+        lane: usize,
     ) -> Option<u32> {
         let sight = Sight { roster: self, index, group, lane };
         let fitting: &Fitting = &index.fitting;
@@ -550,7 +549,7 @@ struct Sight<'r, 'i, 'p> {
     roster: &'r Roster,
     index: &'i Index<'p>,
     group: u32,
-    lane: u32,
+    lane: usize,
 }
 
 impl Levels for Sight<'_, '_, '_> {
@@ -559,7 +558,7 @@ impl Levels for Sight<'_, '_, '_> {
         match self.index.numbering.told_apart(skill) {
             Some(number) => {
                 let column = self.roster.people.column(self.group, number);
-                column.map_or(0, |levels| levels[self.lane as usize])
+                column.map_or(0, |levels| levels[self.lane])
             }
             None => {
                 let w = self.roster.card(self.group, self.lane).worker;

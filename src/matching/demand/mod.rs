@@ -17,7 +17,7 @@ pub(super) use menu::Menu;
 
 use super::fitting::Sheet;
 use super::index::{Index, NOWHERE, Place, Sight};
-use super::kernels::{Bounds, LANES, Levels, SKILLS};
+use super::kernels::{Bounds, LANES, Levels, SKILLS, lanes};
 use super::key::{Bid, Key, Worth};
 use super::lens::Lens;
 use super::moves::Moves;
@@ -466,12 +466,10 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             if quarter.tops[block].bottom - locality.annual > self.below {
                 continue;
             }
-            let mut passed = self.screen(&quarter.screens, block);
-            while passed != 0 {
-                let lane = passed.trailing_zeros();
-                passed &= passed - 1;
-                let number = quarter.cells.start + (block * LANES) as u32 + lane;
-                let fit = fit_of(&self.scratch.bounds, lane as usize);
+            let passed = self.screen(&quarter.screens, block);
+            for lane in lanes(passed) {
+                let number = quarter.cells.start + (block * LANES + lane) as u32;
+                let fit = fit_of(&self.scratch.bounds, lane);
                 let best = self.terms.score(fit, 0, locality.local);
                 // Most cells are passed over for this, without a look at them.
                 if Key::new(best, self.rank) <= self.standing.cell_floor(number) {
@@ -490,10 +488,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let quarter = &self.index.quarters[city.at()];
         let locality = self.locality(city);
         for block in 0..quarter.late_screens.blocks() {
-            let mut passed = self.screen(&quarter.late_screens, block);
-            while passed != 0 {
-                let lane = passed.trailing_zeros() as usize;
-                passed &= passed - 1;
+            let passed = self.screen(&quarter.late_screens, block);
+            for lane in lanes(passed) {
                 let fit = fit_of(&self.scratch.bounds, lane);
                 self.open_cell(quarter.late[block * LANES + lane], fit, &locality);
             }

@@ -1,6 +1,7 @@
 //! A search through a lens (see `lens`): the same vacancies, found at less cost.
 
 use super::super::index::Sight;
+use super::super::kernels::lanes;
 use super::super::key::Key;
 use super::super::lens::{Ends, View};
 use super::super::screens::{Shift, bar, fit_of, wanted};
@@ -80,10 +81,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let bonus = self.terms.score(0, 0, locality.local);
         let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
         let wanted = self.wanted(&ends, locality.annual);
-        let mut passed = self.screen_view(view, at, bonus, least_shortfall, wanted);
-        while passed != 0 {
-            let lane = passed.trailing_zeros() as usize;
-            passed &= passed - 1;
+        let passed = self.screen_view(view, at, bonus, least_shortfall, wanted);
+        for lane in lanes(passed) {
             let sight = view.sight(at, lane);
             if sight.real + worth < self.basket.threshold().value {
                 break;
@@ -110,10 +109,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let asked = asked + self.away.least_annual;
         let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
         let wanted = self.wanted(&ends, self.away.least_annual);
-        let mut passed = self.screen_view(view, at, 0, least_shortfall, wanted);
-        while passed != 0 {
-            let lane = passed.trailing_zeros() as usize;
-            passed &= passed - 1;
+        let passed = self.screen_view(view, at, 0, least_shortfall, wanted);
+        for lane in lanes(passed) {
             let sight = view.sight(at, lane);
             if sight.real + worth < self.basket.threshold().value {
                 break;
@@ -151,7 +148,10 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let lost = if mutants::active("loss-too-high") { lost + 100 } else { lost };
         let shift = Shift { allowed: bar(bonus), lost: bar(lost), wanted };
         let Scratch { numbered, bounds, .. } = &mut *self.scratch;
-        view.screens().screen(at, self.index.kernels, numbered, bounds, shift)
+        let passed = view.screens().screen(at, self.index.kernels, numbered, bounds, shift);
+        // What they ask for lies all over the memory.
+        lanes(passed).for_each(|lane| self.index.fitting.expect(view.sight(at, lane).profile));
+        passed
     }
 
     /// Whether a place could be worth more than the best few, and no more than what she asks
