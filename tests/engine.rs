@@ -274,7 +274,7 @@ fn salaries_worth_the_same_differ() {
     let mut problem = of_one_skill(10, 602, |vacancy| {
         let number: u32 = number.next().unwrap_or(0);
         vacancy.salary = if number < 2 { least } else { least - 1 };
-        vacancy.requirements[0].desired_level = if number % 2 == 0 { 100 } else { 50 };
+        vacancy.requirements[0].desired_level = if number.is_multiple_of(2) { 100 } else { 50 };
     });
     // A thousand a year more is worth 1 more.
     Arc::make_mut(&mut problem.geography).cities[0].cost_of_living = 1_000_000;
