@@ -183,7 +183,7 @@ fn search(
         while let Some(share) = shares.get(next.fetch_add(1, Relaxed)) {
             let group: Vec<Question> = share.iter().copied().map(Question::of).collect();
             let wants = |_: &Question, menu: &Menu| !menu.is_empty();
-            let wants = demand_together(index, frozen, &mut scratch, &group, |_| 1, wants);
+            let wants = demand_together(index, frozen, &mut scratch, &group, wants);
             let wanting = share.iter().zip(wants).filter(|(_, wants)| *wants);
             restless.extend(wanting.map(|(w, _)| *w));
             control.advance(share.len() as u64)?;

@@ -21,7 +21,7 @@ pub(super) struct Ask {
     pub weight: u16,
     pub desired: u8,
     pub minimum: u8,
-    /// What a level is worth in its list, in [`UNITS`] of a basis point, rounded up.
+    /// What a missing level costs in its list, in [`UNITS`] of a basis point, rounded down.
     pub worth: u16,
 }
 
@@ -30,13 +30,13 @@ impl Ask {
     const BLANK: Self = Self { skill: SkillIx(0), weight: 0, desired: 0, minimum: 0, worth: 0 };
 }
 
-/// Units of a basis point: all requirements in full, rounded up, stay below 2^16.
+/// Units of a basis point: a fit in full stays below 2^16.
 pub(super) const UNITS: u32 = 6;
 
 fn worth(ask: &Ask, weights: u32) -> u16 {
     let whole = FIT_MAX * UNITS * u32::from(ask.weight);
     // At most 60,000, for the only requirement with a desired level of 1.
-    whole.div_ceil(weights.max(1) * u32::from(ask.desired.max(1))) as u16
+    (whole / (weights.max(1) * u32::from(ask.desired.max(1)))) as u16
 }
 
 /// Asks of a list that stand in it; a longer one stands elsewhere.

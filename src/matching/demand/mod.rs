@@ -39,12 +39,14 @@ pub(super) struct Question {
     pub worker: u32,
     /// Nothing that is worth more takes her.
     pub below: i64,
+    /// How many offers she brings home, at most.
+    pub room: usize,
 }
 
 impl Question {
     /// For the best of all.
     pub fn of(worker: u32) -> Self {
-        Self { worker, below: i64::MAX }
+        Self { worker, below: i64::MAX, room: 1 }
     }
 }
 
@@ -171,17 +173,16 @@ impl Scratch {
     }
 }
 
-/// The query itself: fills the menu with the best `room` offers. It reads index and standing
+/// The query itself: fills the menu with the best offers. It reads index and standing
 /// and writes only its scratch and the menu, so that several threads may ask at once.
 pub(super) fn demand<S: Standing>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
     question: Question,
-    room: usize,
     menu: &mut Menu,
 ) {
-    menu.clear(standing.worth_of(index, question.worker), room);
+    menu.clear(standing.worth_of(index, question.worker), question.room);
     search(index, standing, scratch, question, menu);
 }
 
@@ -198,19 +199,18 @@ pub(super) fn best<S: Standing>(
 }
 
 /// `demand` for workers who have the same skills, in a layout to which nothing was added:
-/// what is made of the menu of each, of so many offers, in their order.
+/// what is made of the menu of each, in their order.
 pub(super) fn demand_together<S: Standing, T>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
     group: &[Question],
-    room: impl Fn(&Question) -> usize,
     made_of: impl Fn(&Question, &Menu) -> T,
 ) -> Vec<T> {
     scratch.focus(index, group);
     let mut menu = Menu::new();
     let answer = |question: &Question| {
-        demand(index, standing, scratch, *question, room(question), &mut menu);
+        demand(index, standing, scratch, *question, &mut menu);
         made_of(question, &menu)
     };
     let answers = group.iter().map(answer).collect();
@@ -236,7 +236,7 @@ fn search<S: Standing, B: Basket>(
     index: &Index,
     standing: &S,
     scratch: &mut Scratch,
-    Question { worker: w, below }: Question,
+    Question { worker: w, below, .. }: Question,
     basket: &mut B,
 ) {
     scratch.counters.queries += 1;

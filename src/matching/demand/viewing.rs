@@ -2,7 +2,7 @@
 
 use super::super::index::Sight;
 use super::super::kernels::lanes;
-use super::super::key::Key;
+use super::super::key::{Key, Worth};
 use super::super::lens::{Ends, View};
 use super::super::screens::{Shift, bar, fit_of, wanted};
 use super::super::standing::Standing;
@@ -160,7 +160,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
     fn is_worthwhile(&self, sight: &Sight, annual: i64, lane: usize) -> bool {
         let net = sight.real - annual;
         let most = net + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
-        most >= self.basket.threshold().value && net <= self.below
+        Worth::new(most, sight.rank) > self.basket.threshold() && net <= self.below
     }
 
     /// A place in which her fit is at most what the screen has found.

@@ -13,37 +13,43 @@ pub(super) struct Asker {
     pub worker: u32,
     /// The last offer that she had, if she asks again.
     last: Option<Kept>,
+    /// Whether few others are left who ask.
+    pub is_late: bool,
 }
 
 impl Asker {
     /// Who asks for the first time.
     pub fn of(worker: u32) -> Self {
-        Self { worker, last: None }
+        Self { worker, last: None, is_late: false }
     }
 
     /// Who asks again: her last offer is gone, and so is all that was worth more.
     pub fn again(worker: u32, last: Kept) -> Self {
-        Self { worker, last: Some(last) }
+        Self { worker, last: Some(last), is_late: false }
     }
 
     /// What she asks.
     pub fn question(&self, index: &Index) -> Question {
-        let Some(last) = self.last else { return Question::of(self.worker) };
+        let room = self.room(index);
+        let Some(last) = self.last else { return Question { room, ..Question::of(self.worker) } };
         let short = if mutants::active("asks-for-too-little") { 100 } else { 0 };
-        Question { worker: self.worker, below: last.value(index, self.worker) - short }
+        Question { worker: self.worker, below: last.value(index, self.worker) - short, room }
     }
-}
 
-/// How many offers a worker brings home. The farther she looks the dearer is her search, and
-/// the more of them she keeps; who must ask again has seen that she needs many.
-pub(super) fn room(index: &Index, question: &Question) -> usize {
-    let asks_again = question.below < i64::MAX;
-    match (&index.problem.workers[question.worker as usize].worker.mobility, asks_again) {
-        (Mobility::HomeOnly, _) => 22,
-        (Mobility::Listed(_), false) => 32,
-        (Mobility::Any, false) => 44,
-        (Mobility::Listed(_), true) => 64,
-        (Mobility::Any, true) => Menu::ROOM,
+    /// How many offers she brings home. The farther she looks the dearer is her search, and the
+    /// more of them she keeps; who must ask again has seen that she needs many. The last few would
+    /// ask in ever smaller batches, and what they keep takes little memory.
+    fn room(&self, index: &Index) -> usize {
+        if self.is_late {
+            return Menu::ROOM;
+        }
+        match (&index.problem.workers[self.worker as usize].worker.mobility, self.last.is_some()) {
+            (Mobility::HomeOnly, _) => 22,
+            (Mobility::Listed(_), false) => 32,
+            (Mobility::Any, false) => 44,
+            (Mobility::Listed(_), true) => 64,
+            (Mobility::Any, true) => Menu::ROOM,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use super::demand::{Question, Scratch, demand_together};
 use super::engine::Engine;
 use super::glance::Glance;
 use super::index::Index;
-use hand::{Asker, Hand, room};
+use hand::{Asker, Hand};
 pub(super) use queue::order;
 use queue::{Queue, first_far, groups, near};
 use table::Table;
@@ -100,7 +100,6 @@ impl Clerk for Asking<'_, '_> {
             asker.question(self.index)
         };
         let group: Vec<Question> = group.iter().enumerate().map(question).collect();
-        let room = |question: &Question| room(self.index, question);
-        demand_together(self.index, glance, scratch, &group, room, Hand::of)
+        demand_together(self.index, glance, scratch, &group, Hand::of)
     }
 }

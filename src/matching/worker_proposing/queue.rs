@@ -33,6 +33,10 @@ const AGAIN_ONE_IN: usize = 10;
 /// must ask again.
 const FEW_ONE_IN: usize = 200;
 
+/// Once all have asked, and fewer than one in so many of all must ask again, they bring home as many
+/// offers as a menu holds.
+const LATE_ONE_IN: usize = 50;
+
 /// All who have to ask.
 pub(super) struct Queue {
     /// Workers who ask at once, if the first of them looks at home alone; and if not.
@@ -109,6 +113,9 @@ impl Queue {
         let mut again = std::mem::take(&mut self.again);
         if all_have_asked && are_few {
             again.append(&mut self.far);
+        }
+        if all_have_asked && again.len() * LATE_ONE_IN < all {
+            again.iter_mut().for_each(|asker| asker.is_late = true);
         }
         again
     }
@@ -196,6 +203,24 @@ mod tests {
         assert_eq!(next(), ((36..100).rev().collect(), 64));
         assert_eq!(next(), ((0..36).rev().collect(), 36));
         assert_eq!([next(), next(), next()], [(vec![90, 70], 0), (vec![5, 3], 0), (vec![], 0)]);
+    }
+
+    /// Goal: whoever asks again when all have asked and few are left is late, and nobody before.
+    /// Method: of a thousand more than a tenth ask again before all have asked, then nineteen, then
+    /// twenty.
+    #[test]
+    fn the_last_few_are_late() {
+        let mut queue = Queue::of((0..1_000).collect(), 1_000);
+        queue.come_again((0..101).map(Asker::of).collect());
+        let late = |batch: Vec<Asker>| batch.iter().filter(|asker| asker.is_late).count();
+        let mut next = || Some(queue.next().0).filter(|batch| !batch.is_empty());
+        let asked: Vec<usize> = std::iter::from_fn(&mut next).map(late).collect();
+        assert_eq!(asked, [0; 2 + 16]);
+        for (count, are_late) in [(19, 19), (20, 0)] {
+            queue.come_again((0..count).map(Asker::of).collect());
+            let (batch, _) = queue.next();
+            assert_eq!((batch.len(), late(batch)), (count as usize, are_late));
+        }
     }
 
     /// Goal: in a large market more of those ask at once who look farther than home, and no more

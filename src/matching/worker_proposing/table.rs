@@ -8,7 +8,7 @@ use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::claims::Claims;
-use super::hand::{Asker, Hand, Kept, room};
+use super::hand::{Asker, Hand, Kept};
 use super::line::{Line, Proposal};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -100,7 +100,7 @@ impl Table {
         let mut menu = Menu::new();
         while let Some(asker) = askers.pop() {
             let question = asker.question(index);
-            demand(index, seats, scratch, question, room(index, &question), &mut menu);
+            demand(index, seats, scratch, question, &mut menu);
             self.take(Hand::of(&question, &menu));
             let best = self.best(index, question.worker);
             let displaced = best.and_then(|best| self.propose(index, seats, best));
