@@ -14,7 +14,7 @@ use super::key::{Bid, Key, Worth};
 use super::moves::Moves;
 use super::outcome::{Counters, Recruit};
 use super::roster::{Card, Roster};
-use super::screens::{Call, fit_of};
+use super::screens::{Call, bar, fit_of};
 use super::seats::Seats;
 use super::standing::Standing;
 use crate::domain::limits::FIT_MAX;
@@ -249,6 +249,16 @@ struct Front {
     pool: Pool,
 }
 
+/// A group of which those are known who could be wanted.
+struct Screened {
+    group: u32,
+    pool: Pool,
+    /// A bit for each of them.
+    passed: u64,
+    /// On their fits.
+    bounds: Bounds,
+}
+
 /// Where a group stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Pool {
@@ -375,34 +385,37 @@ impl<'e, 'p> Scan<'e, 'p> {
         self.open_late(roster.late_listers(), Pool::Listers);
         // Groups lie all over the memory: the processor is told which come next.
         let mut coming: VecDeque<Front> = VecDeque::with_capacity(GROUPS_AHEAD);
-        loop {
-            while coming.len() < GROUPS_AHEAD
-                && let Some(front) = self.desk.fronts.pop()
-            {
-                roster.expect(front.group);
-                coming.push_back(front);
-            }
-            let Some(front) = coming.pop_front() else { break };
-            if !self.could_be_wanted(front.score) {
-                break;
-            }
-            if let Some(next) = coming.get(GROUPS_AHEAD / 2) {
-                roster.expect_levels(next.group, &call);
-            }
-            self.search_group(front, &call);
+        let mut next = self.next_group(&mut coming, &call);
+        while let Some(group) = next {
+            // While one group is looked at, those of the next who pass are fetched.
+            next = self.next_group(&mut coming, &call);
+            self.search_group(&group);
         }
         self.desk.fronts.clear();
     }
 
+    /// The most promising group, if it could hold anybody who would be wanted.
+    fn next_group(&mut self, coming: &mut VecDeque<Front>, call: &Call) -> Option<Screened> {
+        while coming.len() < GROUPS_AHEAD
+            && let Some(front) = self.desk.fronts.pop()
+        {
+            self.roster.expect(front.group);
+            coming.push_back(front);
+        }
+        let front = coming.pop_front().filter(|front| self.could_be_wanted(front.score))?;
+        if let Some(ahead) = coming.get(GROUPS_AHEAD / 2) {
+            self.roster.expect_levels(ahead.group, call);
+        }
+        Some(self.screen_group(front, call))
+    }
+
     fn open(&mut self, upper: u32, call: &Call, pool: Pool) {
-        let bounds = &mut self.desk.bounds;
-        let (first, passed) = self.roster.screen_groups(upper, call, self.real, bounds);
+        let asked = (self.real, self.least(pool));
+        let (first, passed) = self.roster.screen_groups(upper, call, asked, &mut self.desk.bounds);
         for lane in lanes(passed) {
             let fit = fit_of(&self.desk.bounds, lane);
             let score = self.terms.score(fit, 0, pool == Pool::City);
-            if self.could_be_wanted(score) {
-                self.desk.fronts.push(Front { score, group: first + lane as u32, pool });
-            }
+            self.desk.fronts.push(Front { score, group: first + lane as u32, pool });
         }
     }
 
@@ -411,11 +424,18 @@ impl<'e, 'p> Scan<'e, 'p> {
         self.desk.fronts.extend(groups.iter().map(|group| Front { score, group: *group, pool }));
     }
 
-    fn search_group(&mut self, front: Front, call: &Call) {
+    fn screen_group(&self, front: Front, call: &Call) -> Screened {
         let Front { group, pool, .. } = front;
+        let asked = (self.real, self.least(pool));
+        let mut bounds = Bounds([0; LANES]);
+        let passed = self.roster.screen_people(group, call, asked, &mut bounds);
+        self.roster.expect_cards(group, passed);
+        Screened { group, pool, passed, bounds }
+    }
+
+    fn search_group(&mut self, screened: &Screened) {
+        let Screened { group, pool, passed, .. } = *screened;
         let roster = self.roster;
-        let passed = roster.screen_people(group, call, self.real, &mut self.desk.bounds);
-        roster.expect_cards(group, passed);
         for lane in lanes(passed) {
             let card = roster.card(group, lane);
             let local = card.home == self.vacancy.city;
@@ -423,7 +443,7 @@ impl<'e, 'p> Scan<'e, 'p> {
             if local && pool != Pool::City {
                 continue;
             }
-            let fit = fit_of(&self.desk.bounds, lane);
+            let fit = fit_of(&screened.bounds, lane);
             let would_live_here = || {
                 let w = card.worker as usize;
                 self.index.problem.workers[w].worker.would_live_in(self.vacancy.city)
@@ -461,17 +481,27 @@ impl<'e, 'p> Scan<'e, 'p> {
         }
     }
 
+    /// The worst on a full shortlist; nobody while there is room.
+    fn worst(&self) -> Option<Key> {
+        let is_full = self.best.len() == self.room;
+        self.best.peek().filter(|_| is_full).map(|Reverse((worst, _))| *worst)
+    }
+
+    /// The fit with which somebody of a pool could make the shortlist, as a bar.
+    fn least(&self, pool: Pool) -> u16 {
+        let bonus = self.terms.score(0, 0, pool == Pool::City);
+        let unfair = if mutants::active("shortlist-asks-too-much") { 300 } else { 0 };
+        self.worst().map_or(0, |worst| bar(worst.score() - bonus + unfair))
+    }
+
     /// Whether anybody with a score could make the shortlist.
     fn could_be_wanted(&self, score: i64) -> bool {
-        let full = self.best.len() == self.room;
-        !full || self.best.peek().is_some_and(|Reverse((worst, _))| score >= worst.score())
+        self.worst().is_none_or(|worst| score >= worst.score())
     }
 
     /// Whether a key would make the shortlist.
     fn is_wanted(&self, key: Key) -> bool {
-        let full = self.best.len() == self.room;
-        let beats = !full || self.best.peek().is_some_and(|Reverse((worst, _))| key > *worst);
-        beats && key < self.below
+        self.worst().is_none_or(|worst| key > worst) && key < self.below
     }
 
     /// Shortlists a worker if she prefers the vacancy to what she holds.

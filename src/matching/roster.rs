@@ -173,20 +173,27 @@ impl Roster {
     }
 
     /// Which groups behind a group of the upper tier could hold somebody whom the call
-    /// reaches, at a real salary, and bounds on the fit; the first of them is `.0`.
+    /// reaches, at a real salary, with so much of a fit at least, and bounds on the fit; the first
+    /// of them is `.0`.
     pub fn screen_groups(
         &self,
         upper: u32,
         call: &Call,
-        real: i64,
+        (real, least): (i64, u16),
         bounds: &mut Bounds,
     ) -> (u32, u64) {
-        (self.first[upper as usize], self.groups.screen(upper, call, real, bounds))
+        (self.first[upper as usize], self.groups.screen(upper, call, (real, least), bounds))
     }
 
-    /// Which lanes of a group hold somebody whom the call reaches, at a real salary.
-    pub fn screen_people(&self, group: u32, call: &Call, real: i64, bounds: &mut Bounds) -> u64 {
-        self.people.screen(group, call, real, bounds)
+    /// The same for the lanes of a group, and those who stand there.
+    pub fn screen_people(
+        &self,
+        group: u32,
+        call: &Call,
+        (real, least): (i64, u16),
+        bounds: &mut Bounds,
+    ) -> u64 {
+        self.people.screen(group, call, (real, least), bounds)
     }
 
     /// A group will be screened soon.
@@ -490,7 +497,13 @@ impl Tier {
         (at != ABSENT).then(|| &self.columns[*first as usize + usize::from(at)])
     }
 
-    fn screen(&self, group: u32, call: &Call, real: i64, bounds: &mut Bounds) -> u64 {
+    fn screen(
+        &self,
+        group: u32,
+        call: &Call,
+        (real, least): (i64, u16),
+        bounds: &mut Bounds,
+    ) -> u64 {
         let needs = &self.needs[group as usize * LANES..(group as usize + 1) * LANES];
         let wanted = call.kernels.beaten(needs, real.saturating_add(1));
         if wanted == 0 {
@@ -509,7 +522,7 @@ impl Tier {
             columns[count] = Column { levels, desired, minimum, worth };
             count += 1;
         }
-        wanted & call.screen(&columns[..count], bounds)
+        wanted & call.screen(&columns[..count], least, bounds)
     }
 }
 

@@ -317,11 +317,11 @@ impl Call {
     }
 
     /// Screens workers by their levels in the skills asked for; `columns` may leave out
-    /// what all of them lack. A bit for each whom the list could take, and the bounds on
-    /// the fit, to be read by [`fit_of`].
+    /// what all of them lack. A bit for each whom the list could take and whose fit could be
+    /// `least` (as [`bar`] makes it), and the bounds on the fit, to be read by [`fit_of`].
     #[inline]
-    pub fn screen(&self, columns: &[Column], bounds: &mut Bounds) -> u64 {
-        self.kernels.call(columns, self.base, self.least, bounds)
+    pub fn screen(&self, columns: &[Column], least: u16, bounds: &mut Bounds) -> u64 {
+        self.kernels.call(columns, self.base, self.least.max(least), bounds)
     }
 }
 
@@ -433,7 +433,7 @@ mod tests {
             };
             let columns: Vec<Column> = call.asks().iter().zip(&lanes).map(column).collect();
             let mut called = Bounds([0; LANES]);
-            call.screen(&columns, &mut called);
+            call.screen(&columns, 0, &mut called);
             for bounds in screened.iter().chain([&called]) {
                 let bound = fit_of(bounds, 0);
                 // A basis point is lost where shares of the fit are rounded.
