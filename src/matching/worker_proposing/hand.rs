@@ -40,16 +40,16 @@ impl Asker {
     /// more of them she keeps; who must ask again has seen that she needs many. The last few would
     /// ask in ever smaller batches, and what they keep takes little memory.
     fn room(&self, index: &Index) -> usize {
-        if self.is_late {
-            return Menu::ROOM;
-        }
-        match (&index.problem.workers[self.worker as usize].worker.mobility, self.last.is_some()) {
+        let least = if self.is_late { 64 } else { 0 };
+        let usual = match (&index.problem.workers[self.worker as usize].worker.mobility, self.last)
+        {
             (Mobility::HomeOnly, _) => 22,
-            (Mobility::Listed(_), false) => 32,
-            (Mobility::Any, false) => 44,
-            (Mobility::Listed(_), true) => 64,
-            (Mobility::Any, true) => Menu::ROOM,
-        }
+            (Mobility::Listed(_), None) => 32,
+            (Mobility::Any, None) => 44,
+            (Mobility::Listed(_), Some(_)) => 64,
+            (Mobility::Any, Some(_)) => Menu::ROOM,
+        };
+        usual.max(least)
     }
 }
 
