@@ -13,7 +13,7 @@ use super::kernels::{Bounds, LANES, lanes};
 use super::key::{Bid, Key, Worth};
 use super::moves::Moves;
 use super::outcome::{Counters, Recruit};
-use super::roster::{Card, Roster};
+use super::roster::{Card, Roster, Sought};
 use super::screens::{Call, bar, fit_of};
 use super::seats::Seats;
 use super::standing::Standing;
@@ -269,7 +269,6 @@ enum Pool {
 
 /// What one scan computes and the next overwrites.
 pub(super) struct Desk {
-    bounds: Bounds,
     fronts: BinaryHeap<Front>,
     /// By city: from each home.
     moves: Moves,
@@ -280,7 +279,6 @@ pub(super) struct Desk {
 impl Desk {
     pub fn of(index: &Index) -> Self {
         Self {
-            bounds: Bounds([0; LANES]),
             fronts: BinaryHeap::new(),
             moves: Moves::among(index.quarters.len()),
             counters: Counters::default(),
@@ -410,10 +408,11 @@ impl<'e, 'p> Scan<'e, 'p> {
     }
 
     fn open(&mut self, upper: u32, call: &Call, pool: Pool) {
-        let asked = (self.real, self.least(pool));
-        let (first, passed) = self.roster.screen_groups(upper, call, asked, &mut self.desk.bounds);
+        let mut bounds = Bounds([0; LANES]);
+        let sought = self.sought(call, pool);
+        let (first, passed) = self.roster.screen_groups(upper, &sought, &mut bounds);
         for lane in lanes(passed) {
-            let fit = fit_of(&self.desk.bounds, lane);
+            let fit = fit_of(&bounds, lane);
             let score = self.terms.score(fit, 0, pool == Pool::City);
             self.desk.fronts.push(Front { score, group: first + lane as u32, pool });
         }
@@ -426,9 +425,8 @@ impl<'e, 'p> Scan<'e, 'p> {
 
     fn screen_group(&self, front: Front, call: &Call) -> Screened {
         let Front { group, pool, .. } = front;
-        let asked = (self.real, self.least(pool));
         let mut bounds = Bounds([0; LANES]);
-        let passed = self.roster.screen_people(group, call, asked, &mut bounds);
+        let passed = self.roster.screen_people(group, &self.sought(call, pool), &mut bounds);
         self.roster.expect_cards(group, passed);
         Screened { group, pool, passed, bounds }
     }
@@ -487,11 +485,12 @@ impl<'e, 'p> Scan<'e, 'p> {
         self.best.peek().filter(|_| is_full).map(|Reverse((worst, _))| *worst)
     }
 
-    /// The fit with which somebody of a pool could make the shortlist, as a bar.
-    fn least(&self, pool: Pool) -> u16 {
+    /// Who of a pool could make the shortlist.
+    fn sought<'c>(&self, call: &'c Call, pool: Pool) -> Sought<'c> {
         let bonus = self.terms.score(0, 0, pool == Pool::City);
         let unfair = if mutants::active("shortlist-asks-too-much") { 300 } else { 0 };
-        self.worst().map_or(0, |worst| bar(worst.score() - bonus + unfair))
+        let least = self.worst().map_or(0, |worst| bar(worst.score() - bonus + unfair));
+        Sought { call, real: self.real, least }
     }
 
     /// Whether anybody with a score could make the shortlist.

@@ -60,6 +60,16 @@ pub(super) struct Card {
     pub cost_percent: u16,
 }
 
+/// Whom a vacancy is to find.
+pub(super) struct Sought<'c> {
+    /// Whom its requirements reach.
+    pub call: &'c Call,
+    /// Who could want a vacancy of this real salary.
+    pub real: i64,
+    /// Whose fit could be as much, as `bar` makes it.
+    pub least: u16,
+}
+
 /// Groups of [`LANES`]: of workers, or of groups of workers.
 #[derive(Default)]
 struct Tier {
@@ -172,28 +182,15 @@ impl Roster {
         &self.late[self.late.len() - 1].groups
     }
 
-    /// Which groups behind a group of the upper tier could hold somebody whom the call
-    /// reaches, at a real salary, with so much of a fit at least, and bounds on the fit; the first
-    /// of them is `.0`.
-    pub fn screen_groups(
-        &self,
-        upper: u32,
-        call: &Call,
-        (real, least): (i64, u16),
-        bounds: &mut Bounds,
-    ) -> (u32, u64) {
-        (self.first[upper as usize], self.groups.screen(upper, call, (real, least), bounds))
+    /// Which groups behind a group of the upper tier could hold somebody whom a vacancy is to find,
+    /// and bounds on the fit; the first of them is `.0`.
+    pub fn screen_groups(&self, upper: u32, sought: &Sought, bounds: &mut Bounds) -> (u32, u64) {
+        (self.first[upper as usize], self.groups.screen(upper, sought, bounds))
     }
 
     /// The same for the lanes of a group, and those who stand there.
-    pub fn screen_people(
-        &self,
-        group: u32,
-        call: &Call,
-        (real, least): (i64, u16),
-        bounds: &mut Bounds,
-    ) -> u64 {
-        self.people.screen(group, call, (real, least), bounds)
+    pub fn screen_people(&self, group: u32, sought: &Sought, bounds: &mut Bounds) -> u64 {
+        self.people.screen(group, sought, bounds)
     }
 
     /// A group will be screened soon.
@@ -497,13 +494,8 @@ impl Tier {
         (at != ABSENT).then(|| &self.columns[*first as usize + usize::from(at)])
     }
 
-    fn screen(
-        &self,
-        group: u32,
-        call: &Call,
-        (real, least): (i64, u16),
-        bounds: &mut Bounds,
-    ) -> u64 {
+    fn screen(&self, group: u32, sought: &Sought, bounds: &mut Bounds) -> u64 {
+        let Sought { call, real, least } = *sought;
         let needs = &self.needs[group as usize * LANES..(group as usize + 1) * LANES];
         let wanted = call.kernels.beaten(needs, real.saturating_add(1));
         if wanted == 0 {
