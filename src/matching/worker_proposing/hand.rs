@@ -5,6 +5,7 @@ use super::super::index::Index;
 use super::super::key::Key;
 use super::super::outcome::Offer;
 use crate::domain::Mobility;
+use crate::domain::limits::VACANCIES_MAX;
 use crate::mutants;
 
 /// Who is to ask.
@@ -62,30 +63,78 @@ pub(super) struct Hand {
     pub may_ask: bool,
 }
 
-/// An offer; what it is worth to her follows from it.
-#[derive(Clone, Copy)]
-pub(super) struct Kept {
-    pub place: u32,
-    score: i32,
-}
+/// An offer; what it is worth to her follows from it. Offers kept are most of what a clearing
+/// holds, so place and score share six bytes, lowest first: the place has the lower bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept([u16; 3]);
+
+/// The bits of a place.
+const PLACE_BITS: u32 = 25;
+/// Scores are kept from this one on: that of a pair that accepts each other lies within
+/// 1,100,000 of nothing (see [`Key::new`]).
+const SCORE_MIN: i64 = -(1 << 22);
+
+const _: () = assert!(VACANCIES_MAX < 1 << PLACE_BITS);
 
 impl Hand {
     pub fn of(question: &Question, menu: &Menu) -> Self {
-        let kept = |offer: Offer| Kept { place: offer.place, score: offer.key.score() as i32 };
+        let kept = |offer: Offer| Kept::of(offer.place, offer.key.score());
         let may_ask = menu.is_full() && !mutants::active("menu-never-refilled");
         Self { worker: question.worker, offers: menu.offers().rev().map(kept).collect(), may_ask }
     }
 }
 
 impl Kept {
+    fn of(place: u32, score: i64) -> Self {
+        let bits = ((score - SCORE_MIN) as u64) << PLACE_BITS | u64::from(place);
+        debug_assert!(place >> PLACE_BITS == 0 && bits >> 48 == 0);
+        Self([bits as u16, (bits >> 16) as u16, (bits >> 32) as u16])
+    }
+
+    #[inline]
+    fn bits(self) -> u64 {
+        let [low, middle, high] = self.0.map(u64::from);
+        high << 32 | middle << 16 | low
+    }
+
+    /// Whose offer it is.
+    #[inline]
+    pub fn place(self) -> u32 {
+        (self.bits() & ((1 << PLACE_BITS) - 1)) as u32
+    }
+
+    #[inline]
+    fn score(self) -> i64 {
+        (self.bits() >> PLACE_BITS) as i64 + SCORE_MIN
+    }
+
     /// What her key is there.
     #[inline]
     pub fn key(self, index: &Index, w: u32) -> Key {
-        Key::new(i64::from(self.score), index.ranks.worker(w))
+        Key::new(self.score(), index.ranks.worker(w))
     }
 
     /// What it is worth to her.
     pub fn value(self, index: &Index, w: u32) -> i64 {
-        index.value_at(w, self.place, i64::from(self.score))
+        index.value_at(w, self.place(), self.score())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(crate::seeded::cases(512))]
+        /// Goal: what is kept is what was put in. Method: places and scores, the last ones too.
+        #[test]
+        fn place_and_score_are_kept(
+            place in prop_oneof![Just(VACANCIES_MAX as u32), 0..VACANCIES_MAX as u32],
+            score in prop_oneof![Just(1_100_000), Just(-1_100_000), -1_100_000..1_100_000_i64],
+        ) {
+            let kept = Kept::of(place, score);
+            prop_assert_eq!((kept.place(), kept.score()), (place, score));
+        }
     }
 }

@@ -144,15 +144,15 @@ impl Table {
             prefetch(kept, kept.len().saturating_sub(1));
         }
         for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
-            self.claims.expect(kept.place);
+            self.claims.expect(kept.place());
         }
         for w in workers {
             let mut offers = self.offers[*w as usize].iter().rev();
-            let next = offers.find(|kept| !self.claims.refuse(kept.place, kept.key(index, *w)));
+            let next = offers.find(|kept| !self.claims.refuse(kept.place(), kept.key(index, *w)));
             if let Some(kept) = next {
-                seats.expect(kept.place);
-                self.line.expect(kept.place);
-                self.claims.expect_note(kept.place);
+                seats.expect(kept.place());
+                self.line.expect(kept.place());
+                self.claims.expect_note(kept.place());
             }
         }
     }
@@ -173,7 +173,7 @@ impl Table {
     /// What she would propose, of what she holds in her hand.
     fn best(&self, index: &Index, w: u32) -> Option<Proposal> {
         let best = self.offers[w as usize].last()?;
-        Some(Proposal { key: best.key(index, w), place: best.place, worker: w })
+        Some(Proposal { key: best.key(index, w), place: best.place(), worker: w })
     }
 
     /// Lines a worker up with the best of her offers that still stands and that not enough better
