@@ -222,6 +222,12 @@ impl Seats {
         self.held[place as usize].len() >= self.openings[place as usize] as usize
     }
 
+    /// Whether there are capped sets.
+    #[inline]
+    pub fn are_capped(&self) -> bool {
+        !self.sets.is_empty()
+    }
+
     /// Whether a set is full.
     pub fn is_full(&self, set: u32) -> bool {
         self.sets[set as usize].is_full()

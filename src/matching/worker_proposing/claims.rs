@@ -7,70 +7,93 @@
 use super::super::kernels::prefetch;
 use super::super::key::Key;
 use crate::mutants;
-use std::ops::Range;
 
 /// Of places with more openings nothing is noted, so that every note is short.
 const OPENINGS_MAX: u32 = 8;
 
 /// See the module.
 pub(super) struct Claims {
-    /// By place, and one more: where its keys start.
-    first: Vec<u32>,
-    /// Of each place as many as it has openings, the best of all who have lined up, worst first.
+    /// By place.
+    gates: Vec<Gate>,
+    /// Of places with several openings as many as they have, the best of all who have lined up,
+    /// worst first.
     keys: Vec<Key>,
-    /// The worst of them, once there are as many: read much more often than all.
-    bars: Vec<Key>,
+}
+
+/// What those who would line up have to know of a place.
+struct Gate {
+    /// Once as many have lined up as it has openings, the worst of the best of them.
+    bar: Key,
+    /// Where its keys start, and how many of the best are noted.
+    first: u32,
+    noted: u8,
+    /// Its row in the line.
+    row: u16,
 }
 
 impl Claims {
-    /// Nobody yet, at places of so many openings.
-    pub fn of(openings: impl Iterator<Item = u32>) -> Self {
-        let mut first = vec![0];
+    /// Nobody yet, at places of so many openings in these rows of the line.
+    pub fn of(places: impl Iterator<Item = (u32, u16)>) -> Self {
         let mut end = 0;
-        for openings in openings {
-            end += if openings <= OPENINGS_MAX { openings } else { 0 };
-            first.push(end);
-        }
-        let bars = vec![Key::NONE; first.len() - 1];
-        Self { first, keys: vec![Key::NONE; end as usize], bars }
+        let gate = |(openings, row)| {
+            let noted = if openings <= OPENINGS_MAX { openings as u8 } else { 0 };
+            let gate = Gate { bar: Key::NONE, first: end, noted, row };
+            // Of one the bar says all.
+            end += if noted > 1 { openings } else { 0 };
+            gate
+        };
+        let gates = places.map(gate).collect();
+        Self { gates, keys: vec![Key::NONE; end as usize] }
     }
 
     /// Whether enough have lined up who are better.
     #[inline]
     pub fn refuse(&self, place: u32, key: Key) -> bool {
-        self.bars[place as usize] > key
+        self.gates[place as usize].bar > key
+    }
+
+    /// Whether it is noted who lines up for a place.
+    #[inline]
+    pub fn are_noted(&self, place: u32) -> bool {
+        self.gates[place as usize].noted > 0
+    }
+
+    /// The row of a place in the line.
+    #[inline]
+    pub fn row(&self, place: u32) -> u16 {
+        self.gates[place as usize].row
     }
 
     /// Notes somebody who lines up.
     #[inline]
     pub fn note(&mut self, place: u32, key: Key) {
-        let range = self.range(place);
-        let keys = &mut self.keys[range];
+        let gate = &mut self.gates[place as usize];
+        if gate.noted < 2 {
+            gate.bar = if gate.noted == 1 { key.max(gate.bar) } else { gate.bar };
+            return;
+        }
+        let first = gate.first as usize;
+        let keys = &mut self.keys[first..first + usize::from(gate.noted)];
         let better = keys.iter().take_while(|other| **other < key).count();
         // She may have lined up before.
         if better > 0 && keys.get(better) != Some(&key) {
             keys[..better].rotate_left(1);
             keys[better - 1] = key;
             let one = mutants::active("one-claim-is-enough");
-            self.bars[place as usize] = keys[if one { keys.len() - 1 } else { 0 }];
+            gate.bar = keys[if one { keys.len() - 1 } else { 0 }];
         }
     }
 
     /// Somebody may want to line up for a place soon.
     #[inline]
     pub fn expect(&self, place: u32) {
-        prefetch(&self.bars, place as usize);
+        prefetch(&self.gates, place as usize);
     }
 
     /// Somebody will.
     #[inline]
     pub fn expect_note(&self, place: u32) {
-        prefetch(&self.keys, self.first[place as usize] as usize);
-    }
-
-    #[inline]
-    fn range(&self, place: u32) -> Range<usize> {
-        self.first[place as usize] as usize..self.first[place as usize + 1] as usize
+        prefetch(&self.keys, self.gates[place as usize].first as usize);
     }
 }
 
@@ -91,7 +114,7 @@ mod tests {
         /// of them again, beside a list of all who have.
         #[test]
         fn refuses_whom_enough_are_better_than(turns in vec((0..PLACES, 0..40_u32), 0..400)) {
-            let mut claims = Claims::of(0..PLACES);
+            let mut claims = Claims::of((0..PLACES).map(|openings| (openings, 0)));
             let mut lined_up = vec![BTreeSet::new(); PLACES as usize];
             for (place, worker) in turns {
                 // A worker has one key at a place.

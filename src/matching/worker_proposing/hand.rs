@@ -2,6 +2,7 @@
 
 use super::super::demand::{Menu, Question};
 use super::super::index::Index;
+use super::super::kernels::prefetch;
 use super::super::key::Key;
 use super::super::outcome::Offer;
 use crate::domain::Mobility;
@@ -55,13 +56,18 @@ impl Asker {
 }
 
 /// What a worker holds of a menu: the offer that she has taken, if any, and those that she has
-/// not made use of, the best last.
+/// not made use of.
 pub(super) struct Hand {
-    pub worker: u32,
-    pub offers: Vec<Kept>,
+    /// Best last; those behind are gone.
+    offers: Box<[Kept]>,
+    left: u8,
     /// Whether there may be more than she has kept.
     pub may_ask: bool,
+    /// The rank of the worker.
+    rank: u32,
 }
+
+const _: () = assert!(Menu::ROOM <= u8::MAX as usize);
 
 /// An offer; what it is worth to her follows from it. Offers kept are most of what a clearing
 /// holds, so place and score share six bytes, lowest first: the place has the lower bits.
@@ -77,10 +83,55 @@ const SCORE_MIN: i64 = -(1 << 22);
 const _: () = assert!(VACANCIES_MAX < 1 << PLACE_BITS);
 
 impl Hand {
-    pub fn of(question: &Question, menu: &Menu) -> Self {
+    pub fn of(menu: &Menu) -> Self {
         let kept = |offer: Offer| Kept::of(offer.place, offer.key.score());
+        let offers: Box<[Kept]> = menu.offers().rev().map(kept).collect();
+        let left = offers.len() as u8;
         let may_ask = menu.is_full() && !mutants::active("menu-never-refilled");
-        Self { worker: question.worker, offers: menu.offers().rev().map(kept).collect(), may_ask }
+        let rank = menu.offers().next().map_or(0, |offer| offer.key.rank());
+        Self { offers, left, may_ask, rank }
+    }
+
+    /// Nothing, and there is no more.
+    pub fn empty() -> Self {
+        Self { offers: Box::default(), left: 0, may_ask: false, rank: 0 }
+    }
+
+    /// Her best offer.
+    #[inline]
+    pub fn best(&self) -> Option<Kept> {
+        self.offers[..usize::from(self.left)].last().copied()
+    }
+
+    /// Her best offer is gone.
+    #[inline]
+    pub fn pass(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// None are left: returns the last that she had, and keeps no memory for them.
+    pub fn put_down(&mut self) -> Option<Kept> {
+        self.left = 0;
+        std::mem::take(&mut self.offers).first().copied()
+    }
+
+    /// Her offers, best first.
+    #[inline]
+    pub fn offers(&self) -> impl Iterator<Item = Kept> + '_ {
+        self.offers[..usize::from(self.left)].iter().rev().copied()
+    }
+
+    /// What her key is where she has that offer.
+    #[inline]
+    pub fn key(&self, kept: Kept) -> Key {
+        Key::new(kept.score(), self.rank)
+    }
+
+    /// Her offers will be read soon.
+    #[inline]
+    pub fn expect(&self) {
+        prefetch(&self.offers, 0);
+        prefetch(&self.offers, usize::from(self.left).saturating_sub(1));
     }
 }
 
@@ -106,12 +157,6 @@ impl Kept {
     #[inline]
     fn score(self) -> i64 {
         (self.bits() >> PLACE_BITS) as i64 + SCORE_MIN
-    }
-
-    /// What her key is there.
-    #[inline]
-    pub fn key(self, index: &Index, w: u32) -> Key {
-        Key::new(self.score(), index.ranks.worker(w))
     }
 
     /// What it is worth to her.

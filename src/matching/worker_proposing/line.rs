@@ -7,7 +7,6 @@
 
 use super::super::crew::map;
 use super::super::index::Index;
-use super::super::kernels::prefetch;
 use super::super::key::Key;
 use std::collections::BinaryHeap;
 
@@ -31,41 +30,35 @@ pub(super) struct Line {
     rows: Vec<BinaryHeap<Proposal>>,
     /// A bit for each row that somebody is in.
     taken: [u64; PARTS],
-    /// By place: its row. About as many places belong to each.
-    row_of: Vec<u16>,
+}
+
+/// The row of each place, by its number. About as many places belong to each.
+pub(super) fn rows(index: &Index, threads: usize) -> Vec<u16> {
+    rows_of(index.places.len(), |place| index.places[place].real, threads)
+}
+
+/// The same for so many places that pay so much.
+fn rows_of(places: usize, real: impl Fn(usize) -> i64 + Sync, threads: usize) -> Vec<u16> {
+    let mut sample: Vec<i64> = (0..places).step_by(places / SAMPLE + 1).map(&real).collect();
+    sample.sort_unstable();
+    let border = |row| sample.get(row * sample.len() / ROWS).copied();
+    let borders: Vec<i64> = (1..ROWS).filter_map(border).collect();
+    map(threads, places, |place| {
+        borders.partition_point(|border| *border <= real(place)) as u16
+    })
 }
 
 impl Line {
     /// Nobody yet.
-    pub fn of(index: &Index, threads: usize) -> Self {
-        Self::among(index.places.len(), |place| index.places[place].real, threads)
+    pub fn new() -> Self {
+        Self { rows: vec![BinaryHeap::new(); ROWS], taken: [0; PARTS] }
     }
 
-    /// The same for so many places that pay so much.
-    fn among(places: usize, real: impl Fn(usize) -> i64 + Sync, threads: usize) -> Self {
-        let mut sample: Vec<i64> = (0..places).step_by(places / SAMPLE + 1).map(&real).collect();
-        sample.sort_unstable();
-        let border = |row| sample.get(row * sample.len() / ROWS).copied();
-        let borders: Vec<i64> = (1..ROWS).filter_map(border).collect();
-        let row = |place| borders.partition_point(|border| *border <= real(place)) as u16;
-        Self {
-            rows: vec![BinaryHeap::new(); ROWS],
-            taken: [0; PARTS],
-            row_of: map(threads, places, row),
-        }
-    }
-
-    /// One more.
-    pub fn push(&mut self, proposal: Proposal) {
-        let row = usize::from(self.row_of[proposal.place as usize]);
+    /// One more, for a place in that row.
+    pub fn push(&mut self, row: u16, proposal: Proposal) {
+        let row = usize::from(row);
         self.rows[row].push(proposal);
         self.taken[row / 64] |= 1 << (row % 64);
-    }
-
-    /// Somebody may be about to propose to a place.
-    #[inline]
-    pub fn expect(&self, place: u32) {
-        prefetch(&self.row_of, place as usize);
     }
 
     /// The next.
@@ -90,15 +83,17 @@ mod tests {
     #[test]
     fn best_paid_row_first_and_in_it_the_best_key() {
         let places = 3 * ROWS as u32;
-        let mut line = Line::among(places as usize, |place| 10 * place as i64, 1);
+        let rows = rows_of(places as usize, |place| 10 * place as i64, 1);
+        let mut line = Line::new();
         let three = |place: u32| [3, 9, 6].map(|score| (place, Key::new(score, place)));
         let mut all: Vec<(u32, Key)> = (0..places).flat_map(three).collect();
         for _ in 0..2 {
             for (worker, (place, key)) in (0..).zip(&all) {
-                line.push(Proposal { key: *key, place: *place, worker });
+                let proposal = Proposal { key: *key, place: *place, worker };
+                line.push(rows[*place as usize], proposal);
             }
             let order: Vec<_> = std::iter::from_fn(|| line.next()).collect();
-            let turns = order.iter().map(|next| (line.row_of[next.place as usize], next.key));
+            let turns = order.iter().map(|next| (rows[next.place as usize], next.key));
             assert!(turns.is_sorted_by(|a, b| a > b));
             let mut found: Vec<_> = order.iter().map(|next| (next.place, next.key)).collect();
             found.sort_unstable();
@@ -113,9 +108,8 @@ mod tests {
     #[test]
     fn rows_are_about_as_long() {
         let real = |place: usize| if place == 0 { i64::MAX } else { place as i64 };
-        let line = Line::among(100 * ROWS, real, 2);
         let mut lengths = vec![0; ROWS];
-        line.row_of.iter().for_each(|row| lengths[usize::from(*row)] += 1);
+        rows_of(100 * ROWS, real, 2).iter().for_each(|row| lengths[usize::from(*row)] += 1);
         assert!(lengths.iter().all(|length| (50..=200).contains(length)), "{lengths:?}");
     }
 }

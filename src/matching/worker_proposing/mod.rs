@@ -86,7 +86,7 @@ impl Clerk for Asking<'_, '_> {
     type State = Glance;
     type Desk = Scratch;
     type Question = Vec<Asker>;
-    type Answer = Vec<Hand>;
+    type Answer = Vec<(u32, Hand)>;
 
     const SHARE: usize = 1;
 
@@ -94,12 +94,14 @@ impl Clerk for Asking<'_, '_> {
         Scratch::of(self.index)
     }
 
-    fn answer(&self, glance: &Glance, scratch: &mut Scratch, group: &Vec<Asker>) -> Vec<Hand> {
+    fn answer(&self, glance: &Glance, scratch: &mut Scratch, group: &Vec<Asker>) -> Self::Answer {
         let question = |(at, asker): (usize, &Asker)| {
             self.index.expect_workers(|ahead| group.get(at + ahead).map(|asker| asker.worker));
             asker.question(self.index)
         };
         let group: Vec<Question> = group.iter().enumerate().map(question).collect();
-        demand_together(self.index, glance, scratch, &group, Hand::of)
+        demand_together(self.index, glance, scratch, &group, |question, menu| {
+            (question.worker, Hand::of(menu))
+        })
     }
 }

@@ -8,8 +8,8 @@ use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::super::standing::Standing;
 use super::claims::Claims;
-use super::hand::{Asker, Hand, Kept};
-use super::line::{Line, Proposal};
+use super::hand::{Asker, Hand};
+use super::line::{Line, Proposal, rows};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -27,9 +27,8 @@ const AHEAD: usize = 6;
 
 /// See the module.
 pub(super) struct Table {
-    /// By worker: the offers of her hand, and whether she may ask for more.
-    offers: Vec<Vec<Kept>>,
-    may_ask: Vec<bool>,
+    /// By worker.
+    hands: Vec<Hand>,
     line: Line,
     claims: Claims,
     proposals: u64,
@@ -38,12 +37,12 @@ pub(super) struct Table {
 impl Table {
     pub fn of(index: &Index, seats: &Seats, threads: usize) -> Self {
         let workers = index.problem.workers.len();
-        let places = 0..index.places.len() as u32;
+        let openings = |place| seats.count(place).1 as u32;
+        let places = rows(index, threads).into_iter().zip(0..);
         Self {
-            offers: vec![Vec::new(); workers],
-            may_ask: vec![false; workers],
-            line: Line::of(index, threads),
-            claims: Claims::of(places.map(|place| seats.count(place).1 as u32)),
+            hands: (0..workers).map(|_| Hand::empty()).collect(),
+            line: Line::new(),
+            claims: Claims::of(places.map(|(row, place)| (openings(place), row))),
             proposals: 0,
         }
     }
@@ -60,12 +59,12 @@ impl Table {
         index: &Index,
         seats: &mut Seats,
         scratch: &mut Scratch,
-        hands: Vec<Vec<Hand>>,
+        hands: Vec<Vec<(u32, Hand)>>,
     ) -> Vec<Asker> {
         let mut batch = Vec::new();
-        for hand in hands.into_iter().flatten() {
-            batch.push(hand.worker);
-            self.take(hand);
+        for (worker, hand) in hands.into_iter().flatten() {
+            batch.push(worker);
+            self.hands[worker as usize] = hand;
         }
         let free = batch.iter().rev().copied().collect();
         let again = self.propose_all(index, seats, free);
@@ -85,7 +84,7 @@ impl Table {
     /// Those of a batch who hold nothing and may ask again, with their turns in it.
     fn waiting(&self, seats: &Seats, batch: &[u32]) -> impl Iterator<Item = (u32, usize)> {
         let workers = batch.iter().copied().zip(0..);
-        workers.filter(|(w, _)| self.may_ask[*w as usize] && seats.place_of(*w).is_none())
+        workers.filter(|(w, _)| self.hands[*w as usize].may_ask && seats.place_of(*w).is_none())
     }
 
     /// Some ask, the last of them first, each after the one before has proposed; and so do
@@ -101,8 +100,8 @@ impl Table {
         while let Some(asker) = askers.pop() {
             let question = asker.question(index);
             demand(index, seats, scratch, question, &mut menu);
-            self.take(Hand::of(&question, &menu));
-            let best = self.best(index, question.worker);
+            self.hands[question.worker as usize] = Hand::of(&menu);
+            let best = self.best(question.worker);
             let displaced = best.and_then(|best| self.propose(index, seats, best));
             askers.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
         }
@@ -115,7 +114,7 @@ impl Table {
         loop {
             while !free.is_empty() {
                 let handful = free.split_off(free.len().saturating_sub(HANDFUL));
-                self.expect(index, seats, &handful);
+                self.expect(&handful);
                 again.extend(
                     handful.into_iter().rev().filter_map(|w| self.line_up(index, seats, w)),
                 );
@@ -133,65 +132,62 @@ impl Table {
     }
 
     /// These will be lined up soon.
-    fn expect(&self, index: &Index, seats: &Seats, workers: &[u32]) {
+    fn expect(&self, workers: &[u32]) {
         for w in workers {
-            prefetch(&self.offers, *w as usize);
-            index.ranks.expect_worker(*w);
+            prefetch(&self.hands, *w as usize);
         }
         for w in workers {
-            let kept = &self.offers[*w as usize];
-            prefetch(kept, 0);
-            prefetch(kept, kept.len().saturating_sub(1));
+            self.hands[*w as usize].expect();
         }
-        for kept in workers.iter().flat_map(|w| self.offers[*w as usize].iter().rev().take(AHEAD)) {
+        for kept in workers.iter().flat_map(|w| self.hands[*w as usize].offers().take(AHEAD)) {
             self.claims.expect(kept.place());
         }
         for w in workers {
-            let mut offers = self.offers[*w as usize].iter().rev();
-            let next = offers.find(|kept| !self.claims.refuse(kept.place(), kept.key(index, *w)));
-            if let Some(kept) = next {
-                seats.expect(kept.place());
-                self.line.expect(kept.place());
-                self.claims.expect_note(kept.place());
-            }
+            let hand = &self.hands[*w as usize];
+            let mut offers = hand.offers();
+            let next = offers.find(|kept| !self.claims.refuse(kept.place(), hand.key(*kept)));
+            next.inspect(|kept| self.claims.expect_note(kept.place()));
         }
     }
 
     /// What all hold is worth to them.
     pub fn values(&self, index: &Index, seats: &Seats, threads: usize) -> Vec<i64> {
-        map(threads, self.offers.len(), |w| {
-            let held = self.offers[w].last().filter(|_| seats.place_of(w as u32).is_some());
+        map(threads, self.hands.len(), |w| {
+            let held = self.hands[w].best().filter(|_| seats.place_of(w as u32).is_some());
             held.map_or(i64::MIN, |held| held.value(index, w as u32))
         })
     }
 
-    fn take(&mut self, hand: Hand) {
-        let at = hand.worker as usize;
-        (self.offers[at], self.may_ask[at]) = (hand.offers, hand.may_ask);
-    }
-
     /// What she would propose, of what she holds in her hand.
-    fn best(&self, index: &Index, w: u32) -> Option<Proposal> {
-        let best = self.offers[w as usize].last()?;
-        Some(Proposal { key: best.key(index, w), place: best.place(), worker: w })
+    #[inline]
+    fn best(&self, w: u32) -> Option<Proposal> {
+        let hand = &self.hands[w as usize];
+        let best = hand.best()?;
+        Some(Proposal { key: hand.key(best), place: best.place(), worker: w })
     }
 
     /// Lines a worker up with the best of her offers that still stands and that not enough better
     /// ones are in line for. If there is none, returns what she must ask, if there may be more.
     fn line_up(&mut self, index: &Index, seats: &Seats, w: u32) -> Option<Asker> {
-        let mut last = None;
-        while let Some(best) = self.best(index, w) {
-            if !self.claims.refuse(best.place, best.key) && seats.takes(index, best.place, best.key)
-            {
+        while let Some(best) = self.best(w) {
+            if self.stands(index, seats, best) {
                 self.claims.note(best.place, best.key);
-                self.line.push(best);
+                self.line.push(self.claims.row(best.place), best);
                 return None;
             }
-            last = self.offers[w as usize].pop();
+            self.hands[w as usize].pass();
         }
-        self.offers[w as usize] = Vec::new();
-        let last = last.filter(|_| self.may_ask[w as usize])?;
+        let hand = &mut self.hands[w as usize];
+        let last = hand.put_down().filter(|_| hand.may_ask)?;
         Some(Asker::again(w, last))
+    }
+
+    /// Whether a place would take somebody, for all that is known.
+    #[inline]
+    fn stands(&self, index: &Index, seats: &Seats, Proposal { key, place, .. }: Proposal) -> bool {
+        // Without caps those whom a place holds are noted.
+        let known = self.claims.are_noted(place) && !seats.are_capped();
+        !self.claims.refuse(place, key) && (known || seats.takes(index, place, key))
     }
 
     /// A worker proposes; returns who is left without a match: she herself if the offer is
@@ -199,6 +195,7 @@ impl Table {
     fn propose(&mut self, index: &Index, seats: &mut Seats, proposal: Proposal) -> Option<u32> {
         let Proposal { key, place, worker } = proposal;
         if !seats.takes(index, place, key) {
+            self.hands[worker as usize].pass();
             return Some(worker);
         }
         self.proposals += 1;
