@@ -93,6 +93,8 @@ pub(super) struct View {
     found: Found,
     /// Best real salary first.
     shown: Vec<Sight>,
+    /// Of all cities together: where they are and what they pay, side by side.
+    pays: Vec<(CityIx, i64)>,
     screens: Screens,
     ends: Vec<Ends>,
 }
@@ -215,6 +217,7 @@ impl View {
             start: turns.start,
             found: Found::among(turns.len()),
             shown: Vec::new(),
+            pays: Vec::new(),
             screens: Screens::default(),
             ends: Vec::new(),
         }
@@ -229,6 +232,12 @@ impl View {
     #[inline]
     pub fn sight(&self, screen: usize, lane: usize) -> Sight {
         self.shown[screen * LANES + lane]
+    }
+
+    /// Where the place behind a lane of a screen of all cities is, and its real salary.
+    #[inline]
+    pub fn pay(&self, screen: usize, lane: usize) -> (CityIx, i64) {
+        self.pays[screen * LANES + lane]
     }
 
     /// The screens.
@@ -402,6 +411,9 @@ impl View {
             self.shown.push(sight);
         }
         let alike = &self.shown[start..];
+        if self.city.is_none() {
+            self.pays.extend(alike.iter().map(|sight| (sight.city, sight.real)));
+        }
         let profile = |sight: &Sight| &index.fitting.profiles[sight.profile as usize];
         self.screens.add(&index.numbering, &index.fitting, alike.iter().map(profile));
         let ends = Ends::of(alike);

@@ -31,6 +31,7 @@ use crate::preferences::Terms;
 use menu::{All, Basket, Best};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// What a worker asks for.
 #[derive(Clone, Copy, Debug)]
@@ -624,6 +625,12 @@ struct Away {
     reserve: i64,
     /// The least real salary that can be acceptable to both sides.
     need: i64,
+    /// What she asks for at home, in real terms; and what part of it, a move's costs included,
+    /// a vacancy must pay that does not find her too dear.
+    asked: i64,
+    paid: f64,
+    /// What each unit of a move's cost is to her a year.
+    rate: f64,
 }
 
 impl Away {
@@ -631,11 +638,32 @@ impl Away {
         let least_annual = terms.annual_cost(least, worker.cost_percent);
         let most_annual = terms.annual_cost(most, worker.cost_percent);
         let reserve = terms.real_salary(worker.reservation_salary, worker.home);
+        let years = f64::from(terms.settings.horizon_years);
         Self {
             least_annual,
             most_annual,
             reserve,
             need: terms.least_real_away(worker, least_annual),
+            asked: terms.real_salary(worker.expected_salary, worker.home),
+            paid: 10_000.0 / (10_001.0 + f64::from(terms.settings.max_shortfall_bp)),
+            rate: f64::from(worker.cost_percent) / (100.0 * years),
         }
+    }
+
+    /// Bounds on [`Terms::annual_cost`] of a move that costs so much, without its division.
+    #[inline]
+    fn annual(&self, cost: i64) -> Range<i64> {
+        // At most 2.1 * 10^15, of which rounding makes less than one.
+        let about = (cost as f64 * self.rate) as i64;
+        let fair = if mutants::active("way-too-long") { 0 } else { 100 };
+        about + 99 - fair..about + 3
+    }
+
+    /// Whether a real salary, where a move costs so much a year at least, could be acceptable to
+    /// both sides (see [`Terms::least_real_away`]).
+    #[inline]
+    fn could_do(&self, real: i64, annual: i64) -> bool {
+        let asked = (self.asked + annual) as f64 * self.paid;
+        real - annual >= self.reserve && real as f64 + 2.0 >= asked
     }
 }

@@ -82,6 +82,7 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let least_shortfall = Terms::shortfall_bp(locality.asking, ends.top_salary);
         let wanted = self.wanted(&ends, locality.annual);
         let passed = self.screen_view(view, at, bonus, least_shortfall, wanted);
+        self.expect(view, at, passed);
         for lane in lanes(passed) {
             let sight = view.sight(at, lane);
             if sight.real + worth < self.basket.threshold().value {
@@ -110,13 +111,12 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let least_shortfall = Terms::shortfall_bp(asked, ends.top_real + 1);
         let wanted = self.wanted(&ends, self.away.least_annual);
         let passed = self.screen_view(view, at, 0, least_shortfall, wanted);
+        let passed = self.worth_a_move(view, at, passed);
+        self.expect(view, at, passed);
         for lane in lanes(passed) {
             let sight = view.sight(at, lane);
             if sight.real + worth < self.basket.threshold().value {
                 break;
-            }
-            if sight.city == self.worker.home {
-                continue;
             }
             let annual = self.annual_away(sight.city);
             if self.is_worthwhile(&sight, annual, lane) {
@@ -125,6 +125,25 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
             }
         }
         Some(at + 1)
+    }
+
+    /// Of places behind a screen of all cities those that are worth moving to, for all that their
+    /// real salaries and the ways there tell.
+    fn worth_a_move(&self, view: &View, at: usize, passed: u64) -> u64 {
+        let (home, below) = (self.worker.home, self.below);
+        let threshold = self.basket.threshold().value;
+        let mut worth = 0;
+        for lane in lanes(passed) {
+            let (city, real) = view.pay(at, lane);
+            let annual = self.away.annual(self.scratch.moves.cost(home, city));
+            let most = real - annual.start + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
+            let open = city != home
+                && most >= threshold
+                && real - annual.end <= below
+                && self.away.could_do(real, annual.start);
+            worth |= u64::from(open) << lane;
+        }
+        worth
     }
 
     /// What pay and fit must come to behind a screen, where a move costs so much a year at least.
@@ -148,10 +167,12 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         let lost = if mutants::active("loss-too-high") { lost + 100 } else { lost };
         let shift = Shift { allowed: bar(bonus), lost: bar(lost), wanted };
         let Scratch { numbered, bounds, .. } = &mut *self.scratch;
-        let passed = view.screens().screen(at, self.index.kernels, numbered, bounds, shift);
-        // What they ask for lies all over the memory.
+        view.screens().screen(at, self.index.kernels, numbered, bounds, shift)
+    }
+
+    /// These will be looked at: what they ask for lies all over the memory.
+    fn expect(&self, view: &View, at: usize, passed: u64) {
         lanes(passed).for_each(|lane| self.index.fitting.expect(view.sight(at, lane).profile));
-        passed
     }
 
     /// Whether a place could be worth more than the best few, and no more than what she asks
