@@ -27,7 +27,7 @@ pub(super) struct Ask {
 
 impl Ask {
     /// Asks for nothing; a requirement has a weight of 1 at least.
-    const BLANK: Self = Self { skill: SkillIx(0), weight: 0, desired: 0, minimum: 0, worth: 0 };
+    pub const BLANK: Self = Self { skill: SkillIx(0), weight: 0, desired: 0, minimum: 0, worth: 0 };
 }
 
 /// Units of a basis point: a fit in full stays below 2^16.

@@ -133,28 +133,25 @@ impl Screens {
         self.open();
         let Some(block) = self.blocks.last_mut() else { return };
         let mut asks: [&[Ask]; LANES] = [&[]; LANES];
+        let mut len = 0;
         for ((lane, asks), list) in asks.iter_mut().enumerate().zip(lists) {
             *asks = fitting.asks_and_blanks(list);
+            while asks.get(len).is_some_and(|ask| ask.weight > 0) {
+                len += 1;
+            }
             block.put(lane, list);
         }
         // Ask by ask rather than list by list: so its columns stay in the first cache.
-        for at in 0..REQUIREMENTS_MAX {
+        for at in 0..len {
             let (mut slot, mut minimum) = (Slot::BLANK, [0; LANES]);
-            let (mut weights, mut minima) = (0, 0);
             for (lane, asks) in asks.iter().enumerate() {
-                if let Some(ask) = asks.get(at) {
-                    slot.put(lane, numbering.number(ask.skill), ask);
-                    minimum[lane] = least_level(ask);
-                    weights |= ask.weight;
-                    minima |= ask.minimum;
-                }
-            }
-            if weights == 0 {
-                break;
+                let ask = asks.get(at).unwrap_or(&Ask::BLANK);
+                slot.put(lane, numbering.number(ask.skill), ask);
+                minimum[lane] = least_level(ask);
             }
             block.miss(&slot);
             self.slots.push(slot);
-            if minima > 0 {
+            if minimum.iter().any(|minimum| *minimum > 0) {
                 self.minima.push(minimum);
             }
         }

@@ -663,7 +663,34 @@ impl Away {
     /// both sides (see [`Terms::least_real_away`]).
     #[inline]
     fn could_do(&self, real: i64, annual: i64) -> bool {
-        let asked = (self.asked + annual) as f64 * self.paid;
+        let unfair = if mutants::active("asked-too-much-away") { 100 } else { 0 };
+        let asked = (self.asked + annual + unfair) as f64 * self.paid;
         real - annual >= self.reserve && real as f64 + 2.0 >= asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limits::{COST_PERCENT_MAX, HORIZON_YEARS_MAX};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(crate::seeded::cases(20_000))]
+        /// Goal: what a move costs a year lies within its bounds, which are four apart. Method:
+        /// costs of any length up to the greatest, beside the formula in whole numbers.
+        #[test]
+        fn a_move_costs_about_as_much(
+            cost in (0..=44_u32).prop_flat_map(|bits| 0..=21_000_000_000_000_i64 >> bits),
+            percent in 0..=COST_PERCENT_MAX,
+            horizon in 1..=HORIZON_YEARS_MAX,
+        ) {
+            let years = 100 * i128::from(horizon);
+            let annual = (i128::from(cost) * i128::from(percent) + years - 1) / years;
+            let rate = f64::from(percent) / (100.0 * f64::from(horizon));
+            let about = Away { rate, ..Away::default() }.annual(cost);
+            prop_assert!(i128::from(about.start) <= annual && annual <= i128::from(about.end));
+            prop_assert!(about.end - about.start <= 4);
+        }
     }
 }

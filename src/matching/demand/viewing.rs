@@ -136,7 +136,8 @@ impl<S: Standing, B: Basket> Search<'_, '_, S, B> {
         for lane in lanes(passed) {
             let (city, real) = view.pay(at, lane);
             let annual = self.away.annual(self.scratch.moves.cost(home, city));
-            let most = real - annual.start + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
+            let most =
+                real - annual.start + self.terms.fit_worth(fit_of(&self.scratch.bounds, lane));
             let open = city != home
                 && most >= threshold
                 && real - annual.end <= below

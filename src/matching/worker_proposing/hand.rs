@@ -40,18 +40,18 @@ impl Asker {
 
     /// How many offers she brings home. The farther she looks the dearer is her search, and the
     /// more of them she keeps; who must ask again has seen that she needs many. The last few would
-    /// ask in ever smaller batches, and what they keep takes little memory.
+    /// ask in ever smaller batches.
     fn room(&self, index: &Index) -> usize {
-        let least = if self.is_late { 64 } else { 0 };
-        let usual = match (&index.problem.workers[self.worker as usize].worker.mobility, self.last)
-        {
-            (Mobility::HomeOnly, _) => 22,
+        if self.is_late {
+            return Menu::ROOM;
+        }
+        match (&index.problem.workers[self.worker as usize].worker.mobility, self.last) {
+            (Mobility::HomeOnly, None) => 22,
             (Mobility::Listed(_), None) => 32,
-            (Mobility::Any, None) => 44,
+            (Mobility::HomeOnly, Some(_)) | (Mobility::Any, None) => 44,
             (Mobility::Listed(_), Some(_)) => 64,
             (Mobility::Any, Some(_)) => Menu::ROOM,
-        };
-        usual.max(least)
+        }
     }
 }
 

@@ -43,9 +43,7 @@ fn rows_of(places: usize, real: impl Fn(usize) -> i64 + Sync, threads: usize) ->
     sample.sort_unstable();
     let border = |row| sample.get(row * sample.len() / ROWS).copied();
     let borders: Vec<i64> = (1..ROWS).filter_map(border).collect();
-    map(threads, places, |place| {
-        borders.partition_point(|border| *border <= real(place)) as u16
-    })
+    map(threads, places, |place| borders.partition_point(|border| *border <= real(place)) as u16)
 }
 
 impl Line {
