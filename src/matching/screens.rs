@@ -10,7 +10,7 @@ pub(super) use super::kernels::Shift;
 use super::kernels::{
     Bounds, Bytes, Column, Kernels, LANES, Levels, SKILLS, Screen, Slot, prefetch_all,
 };
-use crate::domain::limits::{FIT_MAX, REQUIREMENTS_MAX, SKILL_LEVEL_MAX};
+use crate::domain::limits::{FIT_MAX, SKILL_LEVEL_MAX};
 use crate::domain::{SkillIx, Worker};
 use crate::mutants;
 use std::ops::Range;
@@ -359,6 +359,7 @@ mod tests {
     use super::super::kernels::Kernels;
     use super::*;
     use crate::domain::Requirement;
+    use crate::domain::limits::REQUIREMENTS_MAX;
     use proptest::prelude::*;
 
     proptest! {

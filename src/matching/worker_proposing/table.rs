@@ -6,7 +6,6 @@ use super::super::index::Index;
 use super::super::kernels::prefetch;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
-use super::super::standing::Standing;
 use super::claims::Claims;
 use super::hand::{Asker, Hand};
 use super::line::{Line, Proposal, rows};
