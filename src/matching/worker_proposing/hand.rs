@@ -80,7 +80,10 @@ const PLACE_BITS: u32 = 25;
 /// 1,100,000 of nothing (see [`Key::new`]).
 const SCORE_MIN: i64 = -(1 << 22);
 
-const _: () = assert!(VACANCIES_MAX < 1 << PLACE_BITS);
+/// Places of which offers can be kept: more than a market has vacancies.
+pub(super) const PLACES_MAX: usize = 1 << PLACE_BITS;
+
+const _: () = assert!(VACANCIES_MAX < PLACES_MAX);
 
 impl Hand {
     pub fn of(menu: &Menu) -> Self {

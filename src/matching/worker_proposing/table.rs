@@ -7,7 +7,7 @@ use super::super::kernels::prefetch;
 use super::super::outcome::Offer;
 use super::super::seats::Seats;
 use super::claims::Claims;
-use super::hand::{Asker, Hand};
+use super::hand::{Asker, Hand, PLACES_MAX};
 use super::line::{Line, Proposal, rows};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -35,6 +35,7 @@ pub(super) struct Table {
 
 impl Table {
     pub fn of(index: &Index, seats: &Seats, threads: usize) -> Self {
+        assert!(index.places.len() <= PLACES_MAX, "so many vacancies are in no market");
         let workers = index.problem.workers.len();
         let openings = |place| seats.count(place).1 as u32;
         let places = rows(index, threads).into_iter().zip(0..);
