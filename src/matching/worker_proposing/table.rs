@@ -185,7 +185,8 @@ impl Table {
     /// Whether a place would take somebody, for all that is known.
     #[inline]
     fn stands(&self, index: &Index, seats: &Seats, Proposal { key, place, .. }: Proposal) -> bool {
-        // Without caps those whom a place holds are noted.
+        // Without caps a place holds nobody who is not noted, but for who has asked at once; that
+        // is found out when it is her turn.
         let known = self.claims.are_noted(place) && !seats.are_capped();
         !self.claims.refuse(place, key) && (known || seats.takes(index, place, key))
     }
