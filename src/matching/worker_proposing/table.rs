@@ -101,9 +101,7 @@ impl Table {
             let question = asker.question(index);
             demand(index, seats, scratch, question, &mut menu);
             self.hands[question.worker as usize] = Hand::of(&menu);
-            let best = self.best(question.worker);
-            let displaced = best.and_then(|best| self.propose(index, seats, best));
-            askers.extend(self.propose_all(index, seats, Vec::from_iter(displaced)));
+            askers.extend(self.propose_all(index, seats, vec![question.worker]));
         }
     }
 
@@ -185,8 +183,7 @@ impl Table {
     /// Whether a place would take somebody, for all that is known.
     #[inline]
     fn stands(&self, index: &Index, seats: &Seats, Proposal { key, place, .. }: Proposal) -> bool {
-        // Without caps a place holds nobody who is not noted, but for who has asked at once; that
-        // is found out when it is her turn.
+        // Without caps those whom a place holds are noted.
         let known = self.claims.are_noted(place) && !seats.are_capped();
         !self.claims.refuse(place, key) && (known || seats.takes(index, place, key))
     }
@@ -196,7 +193,6 @@ impl Table {
     fn propose(&mut self, index: &Index, seats: &mut Seats, proposal: Proposal) -> Option<u32> {
         let Proposal { key, place, worker } = proposal;
         if !seats.takes(index, place, key) {
-            self.hands[worker as usize].pass();
             return Some(worker);
         }
         self.proposals += 1;
